@@ -1,0 +1,123 @@
+"""Auto classes: config.json -> family -> object. The only place that goes by a model_type."""
+
+import importlib
+from pathlib import Path
+from typing import Any, ClassVar
+
+from .config import Config
+from .errors import nearest, short
+from .models import FAMILIES
+
+
+def family(model_type: str) -> Any:
+    """The module of a family. Raises ValueError for a model_type that qkv does not have."""
+    if model_type not in FAMILIES:
+        raise ValueError(
+            f"qkv has no family for model_type {short(model_type)}; the nearest are {nearest(model_type, FAMILIES)}. "
+            f"See the list in the README, and CONTRIBUTING.md for how to add one."
+        )
+    return importlib.import_module(f".models.{FAMILIES[model_type]}", __package__)
+
+
+def body_class(model_type: str) -> Any:
+    """The model without a head that reads this model_type, such as BertModel."""
+    classes = vars(family(model_type)).values()
+    bodies = (c for c in classes if isinstance(c, type) and getattr(c, "config_class", Config).model_type == model_type)
+    return next(c for c in bodies if c.__name__.endswith("Model") and "heads" in dir(c))
+
+
+class AutoConfig:
+    """The config of any repository."""
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Config:
+        """Read config.json from a folder or from the Hub; other keywords override its fields.
+
+        Raises: OSError if there is no such repository or file; ValueError for an unknown model_type.
+        """
+        from .hub import open_repo, split_options
+
+        where, changes = split_options(kwargs)
+        repo = open_repo(name_or_path, **where)
+        raw = repo.json("config.json")
+        if raw is None:
+            repo.require("config.json")  # says what is there instead
+            raise OSError(f"{repo.name!r} has no config.json.")
+        model_type = raw.get("model_type")
+        if not isinstance(model_type, str):
+            raise ValueError(
+                f"config.json of {short(str(repo.name))} has no 'model_type'. Add one, such as 'bert', if you know the "
+                f"family; otherwise this is not a model that Transformers wrote."
+            )
+        config = body_class(model_type).config_class.from_dict(raw, **changes)
+        config.name_or_path = str(name_or_path)
+        return config
+
+    @classmethod
+    def for_model(cls, model_type: str, **fields: Any) -> Config:
+        return body_class(model_type).config_class(**fields)
+
+
+class _AutoModel:
+    """A class of models chosen by the config: `suffix` is what follows the family's name."""
+
+    suffix: ClassVar[tuple[str, ...]]
+
+    def __init__(self, *_: Any, **__: Any):
+        name = type(self).__name__
+        raise OSError(f"{name} is made by {name}.from_pretrained(name_or_path) or {name}.from_config(config).")
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path, *, config: Config | None = None, **kwargs: Any) -> Any:
+        """Load the model that a repository holds, with this class's head; keywords as `PreTrainedModel.from_pretrained`."""
+        from .hub import split_options
+
+        if config is None:
+            where, _ = split_options(dict(kwargs))
+            config = AutoConfig.from_pretrained(name_or_path, **where)
+        return cls.for_config(config).from_pretrained(name_or_path, config=config, **kwargs)
+
+    @classmethod
+    def from_config(cls, config: Config, **kwargs: Any) -> Any:
+        """The model that a config describes, with fresh random weights."""
+        return cls.for_config(config).from_config(config, **kwargs)
+
+    @classmethod
+    def for_config(cls, config: Config) -> Any:
+        """The class for a config. Raises ValueError if its family has no such head."""
+        body = body_class(config.model_type)
+        stem = body.__name__.removesuffix("Model")
+        module = family(config.model_type)
+        for suffix in cls.suffix:
+            if hasattr(module, stem + suffix):
+                return getattr(module, stem + suffix)
+        heads = ", ".join(sorted(stem + suffix for suffix in body.heads))
+        raise ValueError(f"{cls.__name__}: {config.model_type!r} has no such head in qkv; it has {heads}.")
+
+
+class AutoModel(_AutoModel):
+    suffix = ("Model",)
+
+
+class AutoModelForSequenceClassification(_AutoModel):
+    suffix = ("ForSequenceClassification",)
+
+
+class AutoModelForMaskedLM(_AutoModel):
+    suffix = ("ForMaskedLM",)
+
+
+class AutoTokenizer:
+    """The tokenizer of any repository."""
+
+    def __init__(self, *_: Any, **__: Any):
+        raise OSError("AutoTokenizer is made by AutoTokenizer.from_pretrained(name_or_path).")
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Any:
+        """Load the tokenizer of a folder or a Hub repository; keywords override tokenizer_config.json."""
+        from .hub import open_repo, split_options
+        from .preprocessing.tokenizers import load_tokenizer
+
+        where, rest = split_options(kwargs)
+        return load_tokenizer(open_repo(name_or_path, **where), **rest)

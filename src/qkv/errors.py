@@ -1,0 +1,17 @@
+"""What every error message shares: the nearest valid names, and a bound on how much is quoted."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(given: object, allowed: Iterable[str], count: int = 3) -> str:
+    """The `count` allowed names closest to what was given, quoted and comma-separated; the first few if none is close."""
+    names = list(allowed)
+    close = difflib.get_close_matches(str(given), names, n=count, cutoff=0.5) or sorted(names)[:count]
+    return ", ".join(repr(name) for name in close)
+
+
+def short(value: object, limit: int = 80) -> str:
+    """repr of a value, cut to `limit` characters, for quoting hostile or huge input in a message."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,104 @@
+"""Heads on text: scores of whole texts and of tokens.
+
+A head takes the body's output and the inputs, gives logits, and knows its loss. Shapes: B batch, T tokens, D width,
+L labels, V vocabulary.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..config import Config
+from ..layers import activation
+from ..outputs import MaskedLMOutput, ModelOutput, SequenceClassifierOutput
+
+
+class Pooler(nn.Module):
+    """First token -> dense -> tanh: (B,T,D) -> (B,D)"""
+
+    def __init__(self, dim: int, act: str = "tanh"):
+        super().__init__()
+        self.dense, self.act = nn.Linear(dim, dim), activation(act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.dense(x[:, 0]))
+
+
+class SequenceClassifier(nn.Module):
+    """a score for each label of a whole text (labels: class indices (B,), or floats for a regression).
+
+    Args:
+        token: which state stands for the text: "pooled" (the body's pooler), "first", or "last" (of the unpadded ones).
+        act: of a dense layer before the scores; none if "".
+        dropout: the name of the config's field.
+        bias: of the last layer.
+    """
+
+    output = SequenceClassifierOutput
+
+    def __init__(self, config: Config, *, token: str = "first", act: str = "", dropout: str = "", bias: bool = True):
+        super().__init__()
+        self.config, self.token = config, token
+        rate = getattr(config, dropout, None) if dropout else 0.0
+        self.dropout = nn.Dropout(config.hidden_dropout_prob if rate is None else rate)
+        if act:
+            self.dense, self.act = nn.Linear(config.hidden_size, config.hidden_size), activation(act)
+        self.out = nn.Linear(config.hidden_size, config.num_labels, bias=bias)
+
+    def forward(self, body: ModelOutput, *, input_ids: Tensor | None, attention_mask: Tensor | None) -> Tensor:
+        x = self.summary(body, input_ids, attention_mask)  # (B,D)
+        if hasattr(self, "dense"):
+            x = self.act(self.dense(x))
+        return self.out(self.dropout(x))  # (B,L)
+
+    def summary(self, body: ModelOutput, ids: Tensor | None, mask: Tensor | None) -> Tensor:
+        if self.token == "pooled":
+            return body["pooler_output"]
+        x = body["last_hidden_state"]
+        return x[:, 0] if self.token == "first" else x[torch.arange(len(x), device=x.device), self.last(x, ids, mask)]
+
+    def last(self, x: Tensor, ids: Tensor | None, mask: Tensor | None) -> Tensor:
+        """The index of each row's last token, by the mask, or by the padding id if there is no mask. (B,)"""
+        pad = self.config.pad_token_id
+        if mask is None and ids is not None and pad is not None:
+            mask = ids != pad
+        if mask is None:
+            return torch.full((len(x),), x.shape[1] - 1, device=x.device)
+        return (torch.arange(x.shape[1], device=x.device) * mask.bool()).argmax(dim=1)
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """By `config.problem_type`; if that is None, by the number of labels and the dtype of `labels`."""
+        kind = self.config.problem_type or (
+            "regression" if self.config.num_labels == 1
+            else "multi_label_classification" if labels.is_floating_point()
+            else "single_label_classification"
+        )  # fmt: skip
+        if kind == "regression":
+            return F.mse_loss(logits.squeeze(), labels.squeeze().to(logits.dtype))
+        if kind == "multi_label_classification":
+            return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+        count = logits.shape[-1]
+        if labels.numel() and not -100 <= int(labels.min()) <= int(labels.max()) < count:
+            raise ValueError(
+                f"labels hold {int(labels.min())}…{int(labels.max())}, but the model has {count} labels. "
+                f"Load it with num_labels={int(labels.max()) + 1}."
+            )
+        return F.cross_entropy(logits.view(-1, count), labels.view(-1))
+
+
+class MaskedLM(nn.Module):
+    """a score for each word of the vocabulary at each token (labels: token ids (B,T), -100 where none is asked)."""
+
+    output = MaskedLMOutput
+
+    def __init__(self, config: Config, *, act: str = ""):
+        super().__init__()
+        self.dense, self.act = nn.Linear(config.hidden_size, config.hidden_size), activation(act or config.hidden_act)
+        self.norm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
+        self.out = nn.Linear(config.hidden_size, config.vocab_size)
+
+    def forward(self, body: ModelOutput, **_: Tensor | None) -> Tensor:
+        return self.out(self.norm(self.act(self.dense(body["last_hidden_state"]))))  # (B,T,D) -> (B,T,V)
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits.flatten(0, 1), labels.flatten())

@@ -1,0 +1,245 @@
+"""A repository is a folder or "org/name" on the Hub; its files are local paths. The only door to the network.
+
+What is special: a local folder opens no socket. A Hub repository costs one metadata call, all its files come from one
+commit, each is fetched when asked for, and code is never asked for. Every failure is one OSError (ValueError for a bad
+argument) that says what to type.
+"""
+
+import logging
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from qkv.errors import nearest, short
+from qkv.files import (
+    MAX_JSON,
+    check_id,
+    check_name,
+    check_readable,
+    check_revision,
+    check_sha256,
+    listing,
+    no_folder,
+    read_json,
+    vetted,
+    write_file,
+)
+from qkv.publish import push_folder
+
+__all__ = ["HubRepo", "Repo", "is_cached", "open_repo", "push_folder", "split_options", "write_file"]
+
+TIMEOUT = 5.0  # seconds for the one metadata call: a machine without network must find out soon
+
+log = logging.getLogger("qkv")
+
+
+class Repo:
+    """An opened repository in a local folder. Files are looked up when asked for."""
+
+    is_local = True
+
+    def __init__(self, name: str, folder: Path, subfolder: str = ""):
+        self.name, self.folder, self._prefix = name, folder, f"{subfolder}/" if subfolder else ""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    def file(self, name: str) -> Path | None:
+        """Local path of a file, downloaded if need be; None if the repository does not have it.
+
+        ValueError: a name not allowed. OSError: the Hub cannot be reached, or the file may not be read.
+        """
+        path = self._locate(self._prefix + check_readable(name))
+        return None if path is None else vetted(path, self.folder)
+
+    def require(self, name: str) -> Path:
+        """Like `file`; a missing file is an OSError that says where it looked and what is there."""
+        path = self.file(name)
+        if path is None:
+            names = self.files()
+            there = f"There is {nearest(name, names)[:100]}" if names else "It is empty"
+            raise FileNotFoundError(f"no file {short(self._prefix + name)} in {self.where()}. {there}. {self.hint()}")
+        return path
+
+    def json(self, name: str, limit: int = MAX_JSON) -> dict[str, Any] | None:
+        """The JSON object in a file; None if the repository does not have it. OSError: too large or no JSON object."""
+        path = self.file(name)
+        return None if path is None else read_json(path, limit)
+
+    def files(self) -> list[str]:
+        """Sorted names of the files, relative to the subfolder."""
+        return listing(self.folder / self._prefix)
+
+    def _locate(self, name: str) -> Path | None:
+        path = self.folder / name
+        return path if os.path.lexists(path) else None
+
+    def where(self) -> str:
+        return f"the folder {short(str(self.folder / self._prefix))}"
+
+    def hint(self) -> str:
+        return "Pass the folder that holds it, or save there with save_pretrained()."
+
+
+class HubRepo(Repo):
+    """A Hub repository at one revision, through huggingface_hub and its cache. No socket before the first file."""
+
+    is_local = False
+
+    def __init__(self, repo_id: str, revision: str, subfolder: str = "", **options: Any):
+        from huggingface_hub import constants
+
+        self.cache = Path(options["cache_dir"] or constants.HF_HUB_CACHE)
+        super().__init__(repo_id, self.cache / f"models--{repo_id.replace('/', '--')}", subfolder)
+        self.revision, self._options, self._fetched = revision, options, set()
+        self._offline = options["local_files_only"] or constants.HF_HUB_OFFLINE
+
+    def files(self) -> list[str]:
+        names = self._commit[1]
+        if names is None:
+            return listing(self._commit[0] / self._prefix)
+        return sorted(name.removeprefix(self._prefix) for name in names if name.startswith(self._prefix))
+
+    @cached_property
+    def _commit(self) -> tuple[Path, frozenset[str] | None]:
+        """The commit's folder in the cache, and the names of its files on the Hub, None if only the cache can serve."""
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import RevisionNotFoundError
+
+        cause: Exception | None = None
+        if not self._offline:
+            try:
+                api = HfApi(token=self._options["token"], library_name="qkv")
+                info = api.model_info(self.name, revision=self.revision, timeout=TIMEOUT)
+                names = frozenset(entry.rfilename for entry in info.siblings or ())
+                return self.folder / "snapshots" / check_name(str(info.sha)), names
+            except Exception as error:  # whatever the network stack raises, the cache may still serve
+                cause = error
+        cached = None if isinstance(cause, RevisionNotFoundError) else self._cached_commit()
+        if cached is None:
+            raise _explained(cause, self) from cause
+        if cause is not None:
+            log.info("%s: the Hub gave no answer (%s); using the cache", self.name, type(cause).__name__)
+        return cached, None
+
+    def _cached_commit(self) -> Path | None:
+        ref = self.folder / "refs" / self.revision
+        folder = self.folder / "snapshots" / (ref.read_text().strip() if ref.is_file() else self.revision)
+        return folder if folder.is_dir() else None
+
+    def _locate(self, name: str) -> Path | None:
+        folder, names = self._commit
+        if names is not None and name not in names:
+            return None
+        fetch = names is not None and self._options["force_download"] and name not in self._fetched
+        if (folder / name).exists() and not fetch:
+            return folder / name
+        return None if names is None else self._download(name, folder)
+
+    def _download(self, name: str, folder: Path) -> Path | None:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+        try:
+            path = Path(hf_hub_download(self.name, name, revision=self.revision, library_name="qkv", **self._options))
+        except Exception as error:  # one clear sentence in place of the network stack's own
+            if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+                return None
+            wrapped = isinstance(error, LocalEntryNotFoundError | ValueError)
+            raise _explained(wrapped and error.__cause__ or error, self) from error
+        if folder.name not in path.parts:
+            raise OSError(f"{self.name!r} was changed on the Hub while it was read. Run the same line again.")
+        check_sha256(path)
+        self._fetched.add(name)
+        return path
+
+    def where(self) -> str:
+        cached = f", cache {short(str(self.cache))}" if self._offline else ""
+        return f"{short(self.name)} (revision {short(self.revision)}{cached})"
+
+    def hint(self) -> str:
+        if self._offline:
+            return f"Type: HF_HUB_OFFLINE=0 hf download {short(self.name)[1:-1]} (or pass a folder such as './model')."
+        return "Check the name and the revision, or pass a folder such as './model'."
+
+
+def open_repo(
+    name_or_path: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    subfolder: str = "",
+    token: str | bool | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    local_files_only: bool = False,
+    force_download: bool = False,
+) -> Repo:
+    """Open a folder, or a Hub repository: "org/name", "name" or "org/name@revision". An existing folder wins.
+
+    Raises OSError for a folder that does not exist, ValueError for what is neither a folder nor an id.
+    """
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise TypeError(f"expected a folder or a Hub id such as 'org/name', not {short(name_or_path)}.")
+    name, subfolder = os.fspath(name_or_path), check_name(subfolder) if subfolder else ""
+    folder = Path(name).expanduser()
+    if name and folder.is_dir():
+        return Repo(name, folder, subfolder)
+    repo_id, _, at = name.partition("@")
+    looks_like_path = name.startswith((".", "/", "~")) or "\\" in name or repo_id.count("/") > 1
+    if looks_like_path or not isinstance(name_or_path, str) or folder.is_file():
+        raise no_folder(name)
+    options = dict(token=token, cache_dir=cache_dir, local_files_only=local_files_only, force_download=force_download)
+    return HubRepo(check_id(repo_id), check_revision(revision or at or "main"), subfolder, **options)
+
+
+def is_cached(name: str | os.PathLike[str], filename: str = "config.json", **options: Any) -> bool:
+    """Whether a file of a repository can be read without network. Opens no socket."""
+    try:
+        return open_repo(name, **{**options, "local_files_only": True}).file(filename) is not None
+    except (OSError, ValueError):
+        return False
+
+
+def split_options(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Keyword arguments of from_pretrained: (options of open_repo, the rest). ValueError for trust_remote_code=True."""
+    rest = {name: value for name, value in kwargs.items() if name not in ("resume_download", "proxies")}
+    if rest.pop("trust_remote_code", False):
+        raise ValueError("trust_remote_code=True: qkv never runs code from a repository. Leave it out.")
+    old_token = rest.pop("use_auth_token", None)
+    names = ("revision", "subfolder", "token", "cache_dir", "local_files_only", "force_download")
+    options = {"token": old_token, **{name: rest.pop(name) for name in names if name in rest}}
+    return {name: value for name, value in options.items() if value is not None}, rest
+
+
+def _explained(error: BaseException | None, repo: HubRepo) -> OSError:
+    """What went wrong and what to type, from whatever huggingface_hub and the network stack below it raise."""
+    from huggingface_hub import constants, errors
+
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    disk = isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError) and error.errno
+    name, site, cache = short(repo.name), short(constants.ENDPOINT)[1:-1], short(str(repo.cache))
+    login = "type: hf auth login (or pass token=...)"
+    missing = f"and {name} (revision {short(repo.revision)}) is not in the cache {cache}"
+    folder = "or pass a folder such as './model'"
+    rows = (
+        (error is None, f"downloads are off {missing}. {repo.hint()}"),
+        (isinstance(error, errors.GatedRepoError), f"{name} is gated. Accept its terms at {site}, then {login}."),
+        (
+            isinstance(error, errors.RepositoryNotFoundError),
+            f"no repository {name} at {site}, or a private one. Check the spelling; if private, {login}; {folder}.",
+        ),
+        (
+            isinstance(error, errors.RevisionNotFoundError),
+            f"{name} has no revision {short(repo.revision)}. Leave revision= out for the main one, {folder}.",
+        ),
+        (
+            isinstance(error, errors.LocalTokenNotFoundError),
+            f"token=True, but no token is stored. To store one, {login}.",
+        ),
+        (status in (401, 403), f"{site} refused the token for {name} ({status}). For another one, {login}."),
+        (status is not None, f"{site} answered with an error ({status}) {missing}. Try again later, {folder}."),
+        (disk, f"{name} cannot be stored in {cache}: {disk and os.strerror(disk)}. Set HF_HOME to another folder."),
+        ("Consistency check" in str(error), f"a file of {name} arrived incomplete. Run the same line again."),
+        (True, f"cannot reach {site} ({type(error).__name__}) {missing}. Check the network and HF_ENDPOINT, {folder}."),
+    )
+    return OSError(next(text for hit, text in rows if hit))

@@ -1,0 +1,25 @@
+"""The parts that families are made of. No family is named here.
+
+The names of weights, the same in all families (frozen: quantisation, fusion, adapters and parallelism go by them):
+
+    embed.token  embed.position  embed.segment  embed.norm      input embeddings
+    layers.{i}                                                  block i; an encoder-decoder has encoder. and decoder. before
+      .attn_norm  .attn.{q,k,v,o}_proj                          self-attention and its norm
+      .cross_attn_norm  .cross_attn.{q,k,v,o}_proj              attention of a decoder to the encoder
+      .mlp_norm  .mlp.{gate,up,down}_proj                       feed-forward network and its norm
+    norm                                                        after the last block
+    pooler.dense                                                the summary of the first token
+
+A model with a task's head has all of these under `backbone.` and the head's own under `head.`; the last layer of a head
+is `out`. Norms are named by what follows them, whether they stand before it (pre-norm) or after it (post-norm).
+"""
+
+from .attention import Attention, CrossAttention, attend
+from .block import Layers, PostNormBlock, PreNormBlock
+from .embedding import Embeddings
+from .mlp import MLP, GatedMLP, activation
+
+__all__ = [
+    "Attention", "CrossAttention", "Embeddings", "GatedMLP", "Layers", "MLP", "PostNormBlock", "PreNormBlock",
+    "activation", "attend",
+]  # fmt: skip

@@ -1,0 +1,74 @@
+"""Attention: the one place where queries meet keys. Backends plug in at `attend`.
+
+Shapes: B batch, T queries, S keys, D model width, H heads, K key/value heads, C head width.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .observe import note, wanted
+
+
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, scale: float | None = None, dropout: float = 0.0,
+    kind: str = "attentions",
+) -> Tensor:  # fmt: skip
+    """softmax(q·k·scale + mask)·v: q (B,H,T,C), k and v (B,K,S,C) -> (B,H,T,C).
+
+    Args:
+        mask: broadcast to (B,H,T,S); bool, True where to attend, or a float that is added to the scores.
+        scale: 1/sqrt(C) if None.
+        kind: the name under which the weights (B,H,T,S) are noted when they are observed.
+    """
+    if not wanted(kind):
+        gqa = q.shape[1] != k.shape[1]
+        return F.scaled_dot_product_attention(q, k, v, mask, dropout, scale=scale, enable_gqa=gqa)
+    k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))  # (B,H,S,C)
+    scores = q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    weights = masked_softmax(scores, mask)
+    note(kind, weights)
+    return F.dropout(weights, dropout) @ v
+
+
+def masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
+    """Softmax over the last dimension; a row with nothing to attend to spreads evenly instead of giving NaN."""
+    if mask is not None:
+        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min) if mask.dtype == torch.bool else scores + mask
+    return scores.softmax(dim=-1)
+
+
+class Attention(nn.Module):
+    """Multi-head attention of x (B,T,D) to itself, or to other states (B,S,D') when they are given to `forward`.
+
+    Fewer key/value heads than heads make it grouped-query attention (Ainslie et al., 2023).
+    """
+
+    kind = "attentions"
+
+    def __init__(
+        self, dim: int, heads: int, *, head_dim: int | None = None, kv_heads: int | None = None, bias: bool = True,
+        scale: float | None = None, dropout: float = 0.0,
+    ):  # fmt: skip
+        super().__init__()
+        self.head_dim, self.scale, self.dropout = head_dim or dim // heads, scale, dropout
+        self.q_proj = nn.Linear(dim, heads * self.head_dim, bias=bias)
+        self.k_proj = nn.Linear(dim, (kv_heads or heads) * self.head_dim, bias=bias)
+        self.v_proj = nn.Linear(dim, (kv_heads or heads) * self.head_dim, bias=bias)
+        self.o_proj = nn.Linear(heads * self.head_dim, dim, bias=bias)
+
+    def forward(self, x: Tensor, mask: Tensor | None, states: Tensor | None = None) -> Tensor:
+        states = x if states is None else states
+        q, k, v = self.split(self.q_proj(x)), self.split(self.k_proj(states)), self.split(self.v_proj(states))
+        dropout = self.dropout if self.training else 0.0
+        x = attend(q, k, v, mask, scale=self.scale, dropout=dropout, kind=self.kind)
+        return self.o_proj(x.transpose(1, 2).flatten(2))  # (B,H,T,C) -> (B,T,H*C) -> (B,T,D)
+
+    def split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)  # (B,T,H*C) -> (B,H,T,C)
+
+
+class CrossAttention(Attention):
+    """Attention of a decoder to the encoder's states."""
+
+    kind = "cross_attentions"

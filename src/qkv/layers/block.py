@@ -1,0 +1,47 @@
+"""Transformer blocks: where the norms sit. Attention, MLP and norms are given to a block, not chosen by it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import Tensor, nn
+
+from .observe import note
+
+
+class Block(nn.Module):
+    """Attention and MLP, each with a norm and a residual sum. x (B,T,D) -> (B,T,D)"""
+
+    def __init__(self, attn: nn.Module, mlp: nn.Module, attn_norm: nn.Module, mlp_norm: nn.Module, dropout: float = 0.0):
+        super().__init__()
+        self.attn, self.mlp, self.attn_norm, self.mlp_norm = attn, mlp, attn_norm, mlp_norm
+        self.dropout = nn.Dropout(dropout)
+
+
+class PreNormBlock(Block):
+    """GPT-2, Llama, ViT: normalise what enters each sublayer."""
+
+    def forward(self, x: Tensor, *context: Any) -> Tensor:
+        x = x + self.dropout(self.attn(self.attn_norm(x), *context))
+        return x + self.dropout(self.mlp(self.mlp_norm(x)))
+
+
+class PostNormBlock(Block):
+    """BERT and the original Transformer: normalise after each residual sum."""
+
+    def forward(self, x: Tensor, *context: Any) -> Tensor:
+        x = self.attn_norm(x + self.dropout(self.attn(x, *context)))
+        return self.mlp_norm(x + self.dropout(self.mlp(x)))
+
+
+class Layers(nn.ModuleList):
+    """A stack of blocks run in order; what enters and leaves each can be observed as "hidden_states"."""
+
+    def __init__(self, blocks: Iterable[nn.Module] = ()):
+        super().__init__(blocks)
+
+    def forward(self, x: Tensor, *context: Any) -> Tensor:
+        note("hidden_states", x)
+        for block in self:
+            x = block(x, *context)
+            note("hidden_states", x)
+        return x

@@ -1,0 +1,54 @@
+"""Feed-forward networks and their activations."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import nearest
+
+ACTIVATIONS: dict[str, type[nn.Module] | tuple[type[nn.Module], dict]] = {
+    "gelu": nn.GELU,
+    "gelu_new": (nn.GELU, {"approximate": "tanh"}),
+    "gelu_pytorch_tanh": (nn.GELU, {"approximate": "tanh"}),
+    "gelu_fast": (nn.GELU, {"approximate": "tanh"}),
+    "linear": nn.Identity,
+    "mish": nn.Mish,
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "sigmoid": nn.Sigmoid,
+    "silu": nn.SiLU,
+    "swish": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+
+
+def activation(name: str) -> nn.Module:
+    """The activation that a config names. Raises ValueError for a name outside `ACTIVATIONS`."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"unknown activation {name!r} in config.json; the nearest are {nearest(name, ACTIVATIONS)}.")
+    found = ACTIVATIONS[name]
+    return found[0](**found[1]) if isinstance(found, tuple) else found()
+
+
+class MLP(nn.Module):
+    """down(act(up(x))): (B,T,D) -> (B,T,F) -> (B,T,D)"""
+
+    def __init__(self, dim: int, hidden: int, act: str, *, bias: bool = True, dropout: float = 0.0):
+        super().__init__()
+        self.up_proj = nn.Linear(dim, hidden, bias=bias)
+        self.down_proj = nn.Linear(hidden, dim, bias=bias)
+        self.act, self.dropout = activation(act), dropout  # dropout between the two, as T5 has it
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.dropout(self.act(self.up_proj(x)), self.dropout, self.training))
+
+
+class GatedMLP(MLP):
+    """down(act(gate(x)) * up(x)), the GLU variants of Shazeer (2020)."""
+
+    def __init__(self, dim: int, hidden: int, act: str, *, bias: bool = False, dropout: float = 0.0):
+        super().__init__(dim, hidden, act, bias=bias, dropout=dropout)
+        self.gate_proj = nn.Linear(dim, hidden, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.gate_proj(x)) * self.up_proj(x)
+        return self.down_proj(F.dropout(x, self.dropout, self.training))

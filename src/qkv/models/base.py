@@ -1,0 +1,310 @@
+"""What every model has beside its network: names, loading, saving, embeddings, capture of hidden states.
+
+Inside, weights have one set of names for all families (layers/__init__.py). At the surface a model speaks the published
+names of its family: `named_parameters()`, `state_dict()`, `model.bert.encoder.layer[0]`, and the files it saves.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..checkpoint import KeyMap, Rule, StateDict, write_weights
+from ..config import Config
+from ..errors import nearest
+from ..outputs import BaseModelOutput, ModelOutput
+from .published import View, resolve
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class _Initialised(type):
+    """A model made from a config alone starts with weights drawn as its paper draws them."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        model = super().__call__(*args, **kwargs)
+        if not any(parameter.is_meta for parameter in nn.Module.parameters(model)):
+            model.apply(model._init_weights)
+        model.tie_weights()
+        return model
+
+
+class PreTrainedModel(nn.Module, metaclass=_Initialised):
+    """Base of all models. Subclasses give `config_class`, `keys` and the network."""
+
+    config_class: ClassVar[type[Config]] = Config
+    base_model_prefix: ClassVar[str] = ""
+    keys: KeyMap  # published names <-> ours
+    tied: Mapping[str, str] = {}  # our name of a weight -> our name of the weight it shares
+    optional: tuple[str, ...] = ()  # our paths of parts that a checkpoint of the body may lack
+    reserved_positions: ClassVar[int] = 0  # rows of the position table that no token gets
+
+    def __init__(self, config: Config):
+        super().__init__()
+        if not isinstance(config, self.config_class):
+            raise TypeError(f"{type(self).__name__} takes a {self.config_class.__name__}, not {type(config).__name__}.")
+        self.config = config
+
+    # ---------------------------------------------------------------------------------------------- in and out
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path, *, config: Config | None = None, **kwargs: Any) -> "Self":
+        """Load a model from a folder or from the Hub ("org/name", "org/name@revision").
+
+        Args:
+            config: used instead of the repository's config.json.
+            dtype (or torch_dtype): of the weights; "auto" for the file's. On a CPU float32 by default, since half
+                precision is slow there; on an accelerator the file's.
+            device_map (or device): "auto", "cpu", "cuda:0"...: the one device the model goes to.
+            output_loading_info: also return {"missing_keys", "unexpected_keys", "mismatched_keys"}.
+            ignore_mismatched_sizes: draw weights anew whose shape in the file is another.
+            strict: if False, weights of the body that this family has no place for are left out silently.
+            revision, subfolder, token, cache_dir, local_files_only, force_download: where and how to look.
+            other keywords: fields of the config (num_labels=3) or arguments of the class.
+
+        Raises: OSError if the repository or a file is missing or damaged; ValueError if weights of the body are
+            missing or have other shapes. A missing task head is drawn at random, and one line says so.
+        """
+        from .loading import from_pretrained
+
+        return from_pretrained(cls, name_or_path, config=config, **kwargs)
+
+    @classmethod
+    def from_config(cls, config: Config, **kwargs: Any) -> "Self":
+        """A model with fresh random weights."""
+        return cls(config, **kwargs)
+
+    def save_pretrained(
+        self, folder: str | Path, *, max_shard_size: int | str = "50GB", state_dict: StateDict | None = None,
+        push_to_hub: bool = False, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        """Write config.json and model.safetensors, with the published names, into `folder`.
+
+        `safe_serialization=False` is accepted and ignored: only safetensors is ever written.
+        """
+        kwargs.pop("safe_serialization", None)
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        state = self.state_dict() if state_dict is None else state_dict
+        shared = {self.keys.published_name(name) for name in self._shared()}
+        write_weights(folder, {k: v for k, v in state.items() if k not in shared}, max_shard_size=max_shard_size)
+        config = type(self.config).from_dict(self.config.to_dict())
+        config.architectures = [type(self).__name__]
+        config.dtype = str(self.dtype)
+        config.save_pretrained(folder)
+        if push_to_hub:
+            from ..hub import push_folder
+
+            push_folder(folder, kwargs.pop("repo_id", folder.name), **kwargs)
+
+    def push_to_hub(self, repo_id: str, **kwargs: Any) -> Any:
+        """Save to a temporary folder and upload it; keywords as `qkv.hub.push_folder`."""
+        import tempfile
+
+        from ..hub import push_folder
+
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, max_shard_size=kwargs.pop("max_shard_size", "50GB"))
+            return push_folder(folder, repo_id, **kwargs)
+
+    # ---------------------------------------------------------------------------------------------- names
+
+    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+        """The weights under their published names. A module that holds this one gets our names, as torch expects."""
+        if args or destination is not None:
+            return super().state_dict(*args, destination=destination, prefix=prefix, keep_vars=keep_vars)
+        state = super().state_dict(keep_vars=keep_vars)
+        return {prefix + key: tensor for key, tensor in self.keys.to_published(state).items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Take weights under their published names (or ours)."""
+        known = {name for name, _ in super().named_parameters()}
+        ours = {}
+        for key, tensor in state_dict.items():
+            ours |= {key: tensor} if key in known else self.keys.to_ours(key, tensor) or {key: tensor}
+        return super().load_state_dict(ours, strict, assign)
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Parameter]]:
+        """(published name, parameter) pairs: "bert.encoder.layer.0.attention.self.query.weight" and so on."""
+        for name, parameter in super().named_parameters("", recurse, remove_duplicate):
+            yield f"{prefix}{'.' if prefix else ''}{self.keys.published_name(name)}", parameter
+
+    def __getattr__(self, name: str) -> Any:
+        """A published path, where the module itself has no such attribute."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            found = resolve(self, name)
+            if found is None:
+                raise AttributeError(f"{type(self).__name__} has no attribute {name!r}") from None
+            return found
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """`model.classifier = nn.Linear(...)` replaces the part that is published as "classifier"."""
+        rule = type(self).__dict__.get("keys", self.keys).rules.get(name) if isinstance(value, nn.Module) else None
+        if rule is not None and len(rule.paths) == 1 and "." in rule.paths[0]:
+            parent, _, name = rule.paths[0].rpartition(".")
+            setattr(self.get_submodule(parent), name, value)
+        else:
+            super().__setattr__(name, value)
+
+    # ---------------------------------------------------------------------------------------------- weights
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Draw one module's own weights: normal with `initializer_range`, biases zero."""
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=self.config.initializer_range)
+            bias = getattr(module, "bias", None)
+            if bias is not None:
+                nn.init.zeros_(bias)
+            padding = getattr(module, "padding_idx", None)
+            if padding is not None:
+                with torch.no_grad():
+                    module.weight[padding].zero_()
+        elif hasattr(module, "reset_parameters"):
+            module.reset_parameters()  # type: ignore[operator]
+
+    def _shared(self) -> Mapping[str, str]:
+        return self.tied if self.config.tie_word_embeddings else {}
+
+    def tie_weights(self) -> None:
+        """Make weights that a model shares, such as input and output embeddings, one parameter again."""
+        for name, source in self._shared().items():
+            module, _, leaf = name.rpartition(".")
+            setattr(self.get_submodule(module), leaf, self.get_parameter(source))
+
+    def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
+        skipped = {id(m.weight) for m in self.modules() if isinstance(m, nn.Embedding)} if exclude_embeddings else set()
+        chosen = (p for p in self.parameters() if p.requires_grad or not only_trainable)
+        return sum(p.numel() for p in chosen if id(p) not in skipped)
+
+    @property
+    def base_model(self) -> "PreTrainedModel":
+        """The model without its head."""
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        return next(nn.Module.parameters(self)).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(p.dtype for p in nn.Module.parameters(self) if p.is_floating_point())
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        return self.base_model.get_submodule("embed.token")  # type: ignore[return-value]
+
+    def set_input_embeddings(self, embeddings: nn.Embedding) -> None:
+        self.base_model.get_submodule("embed").token = embeddings
+        self.tie_weights()
+
+    def resize_token_embeddings(self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None) -> nn.Embedding:
+        """Give the token table another number of rows; new rows start as the mean of the old ones."""
+        old = self.get_input_embeddings()
+        size = old.num_embeddings if new_num_tokens is None else new_num_tokens
+        if pad_to_multiple_of:
+            size = -(-size // pad_to_multiple_of) * pad_to_multiple_of
+        for name in ("embed.token", *(name.rpartition(".")[0] for name in self.tied)):
+            owner = self.base_model if name == "embed.token" else self
+            parent, _, leaf = name.rpartition(".")
+            module = owner.get_submodule(name)
+            setattr(owner.get_submodule(parent), leaf, _resized(module, size))
+        self.config.vocab_size = size
+        self.tie_weights()
+        return self.get_input_embeddings()
+
+
+def _resized(module: nn.Module, rows: int) -> nn.Module:
+    """An Embedding, or a Linear that scores a vocabulary, with `rows` rows."""
+    new = nn.Module.__new__(type(module))
+    new.__dict__.update(module.__dict__ | {"_parameters": {}})
+    for name, old in module.named_parameters(recurse=False):
+        grown = old.detach().mean(dim=0, keepdim=True).repeat(rows, *[1] * (old.dim() - 1))
+        grown[: old.shape[0]] = old.detach()[:rows]
+        new.register_parameter(name, nn.Parameter(grown, old.requires_grad))
+    setattr(new, "num_embeddings" if isinstance(module, nn.Embedding) else "out_features", rows)
+    return new
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a family says of one task: which head, where its weights are published, and how it is built.
+
+    Args:
+        cls: from `heads`, built as cls(config, **options).
+        keys: published path -> path in the head ("backbone.…" for a part of the body).
+        options, body: keyword arguments of the head and of the body.
+        tied: path in the head -> path in the body of the weight it shares.
+        ignored: published names that files of this task carry and no model needs.
+    """
+
+    cls: type[nn.Module]
+    keys: Mapping[str, Rule]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+    tied: Mapping[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+
+
+class BaseModel(PreTrainedModel):
+    """The body of a family. Its `heads` table, {"ForSequenceClassification": Head(...)}, becomes public classes of the
+    family's module: BertForSequenceClassification and so on."""
+
+    heads: ClassVar[Mapping[str, Head]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not cls.__name__.endswith("Model"):
+            return  # a part that families share
+        stem = cls.__name__.removesuffix("Model")
+        for suffix, head in cls.heads.items():
+            names = {
+                "__module__": cls.__module__,
+                "__doc__": f"{stem} with {head.cls.__doc__ or 'a task head'}",
+                "backbone_class": cls,
+                "head_spec": head,
+                "config_class": cls.config_class,
+                "base_model_prefix": cls.base_model_prefix,
+                "keys": cls.keys.headed(head.keys, head.ignored),
+                "tied": {f"head.{name}": f"backbone.{source}" for name, source in head.tied.items()},
+            }
+            made = type(TaskModel)(stem + suffix, (TaskModel,), names)
+            setattr(sys.modules[cls.__module__], made.__name__, made)
+
+
+class TaskModel(PreTrainedModel):
+    """A body and the head of a task."""
+
+    backbone_class: ClassVar[type[BaseModel]]
+    head_spec: ClassVar[Head]
+
+    def __init__(self, config: Config, **body: Any):
+        super().__init__(config)
+        self.backbone = self.backbone_class(config, **{**self.head_spec.body, **body})
+        self.head = self.head_spec.cls(config, **self.head_spec.options)
+
+    @property
+    def base_model(self) -> BaseModel:
+        return self.backbone
+
+    def forward(
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, *, labels: Tensor | None = None,
+        return_dict: bool | None = None, **inputs: Any,
+    ) -> ModelOutput | tuple[Any, ...]:  # fmt: skip
+        """As the body's, and `labels` for a loss; gives what the head's `output` class says."""
+        body = self.backbone(input_ids, attention_mask, return_dict=True, **inputs)
+        logits = self.head(body, input_ids=input_ids, attention_mask=attention_mask)
+        loss = None if labels is None else self.head.loss(logits, labels)
+        output = self.head.output(loss, logits, hidden_states=body.hidden_states, attentions=body.attentions)
+        return output if _as_dict(self.config, return_dict) else output.to_tuple()
+
+
+def _as_dict(config: Config, return_dict: bool | None) -> bool:
+    return config.return_dict if return_dict is None else return_dict

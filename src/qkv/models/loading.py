@@ -1,0 +1,207 @@
+"""From a repository to a model: build without memory, put each tensor of the file in its place, refuse to guess."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..checkpoint import read_weights
+from ..config import Config
+from ..errors import nearest, short
+from ..hub import Repo, open_repo, split_options
+from .base import PreTrainedModel
+
+logger = logging.getLogger("qkv")
+# Arguments of the reference library that change nothing here.
+ACCEPTED = ("low_cpu_mem_usage", "use_safetensors", "attn_implementation", "from_tf", "from_flax", "weights_only")
+
+
+@dataclass
+class LoadingInfo:
+    """What did not fit: `missing` by our name -> published name, the rest by published names."""
+
+    missing: dict[str, str] = field(default_factory=dict)
+    unexpected: list[str] = field(default_factory=list)
+    mismatched: dict[str, tuple[str, tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)  # by our name
+
+    def as_dict(self) -> dict[str, list]:
+        names = {"missing_keys": list(self.missing.values()), "unexpected_keys": self.unexpected}
+        return names | {"mismatched_keys": list(self.mismatched.values()), "error_msgs": []}
+
+
+def from_pretrained(cls: type[PreTrainedModel], name_or_path: Any, *, config: Config | None = None, **kwargs: Any) -> Any:
+    """`PreTrainedModel.from_pretrained`, where the arguments are described."""
+    where, kwargs = split_options(kwargs)
+    repo = open_repo(name_or_path, **where)
+    options = Options.taken_from(kwargs)
+    if config is None:
+        config = cls.config_class.from_pretrained(name_or_path, **where)
+    for name in [name for name in kwargs if name in config._fields or name == "num_labels" or name in config.aliases]:
+        setattr(config, name, kwargs.pop(name))
+    model, info = load(cls, repo, config, options, **kwargs)
+    return (model, info.as_dict()) if options.output_loading_info else model
+
+
+@dataclass
+class Options:
+    """The keywords of from_pretrained that are not the config's or the repository's."""
+
+    dtype: Any = None
+    device: Any = None
+    output_loading_info: bool = False
+    ignore_mismatched_sizes: bool = False
+    strict: bool = True
+    complete: bool = False  # whether a missing head is an error, as in a pipeline
+
+    @classmethod
+    def taken_from(cls, kwargs: dict[str, Any]) -> "Options":
+        for name in ACCEPTED:
+            kwargs.pop(name, None)
+        old, new = kwargs.pop("torch_dtype", None), kwargs.pop("dtype", None)
+        device, placed = kwargs.pop("device_map", None), kwargs.pop("device", None)
+        rest = ("output_loading_info", "ignore_mismatched_sizes", "strict", "complete")
+        known = {name: kwargs.pop(name) for name in rest if name in kwargs}
+        return cls(dtype=new if new is not None else old, device=placed if placed is not None else device, **known)
+
+
+def load(cls: type[PreTrainedModel], repo: Repo, config: Config, options: Options, **kwargs: Any) -> tuple[Any, LoadingInfo]:
+    """The model of a repository, in evaluation mode, and what did not fit."""
+    config.name_or_path = str(repo.name)
+    device = choose_device(options.device)
+    model = _skeleton(cls, config, kwargs)
+    dtype = choose_dtype(options.dtype, config, device)
+    info = _fill(model, read_weights(repo), dtype)
+    _judge(model, info, repo, options)
+    _draw_missing(model, dtype or torch.get_default_dtype())
+    model.tie_weights()
+    return model.to(device).eval(), info
+
+
+def choose_device(asked: Any) -> torch.device:
+    """The device that "auto", None, an index, a name or a one-entry map stands for. Raises ValueError for another."""
+    if isinstance(asked, dict) and len(set(asked.values())) == 1:
+        asked = next(iter(asked.values()))
+    if asked == "auto" and torch.accelerator.is_available():
+        return torch.accelerator.current_accelerator() or torch.device("cpu")
+    if asked is None or asked == "auto" or asked == -1:
+        return torch.device("cpu")
+    try:
+        return torch.device(asked)
+    except (RuntimeError, TypeError):
+        raise ValueError(f"device={short(asked)} is not a device; use 'auto', 'cpu', 'cuda', 'cuda:0' or 'mps'.") from None
+
+
+def choose_dtype(asked: Any, config: Config, device: torch.device) -> torch.dtype | None:
+    """The dtype of the weights; None for the file's own. Raises ValueError for a name that is no dtype."""
+    if asked is None:
+        return torch.float32 if device.type == "cpu" else None
+    if asked == "auto":
+        asked = config.dtype
+    found = getattr(torch, asked.removeprefix("torch."), None) if isinstance(asked, str) else asked
+    if found is None and asked is None or isinstance(found, torch.dtype):
+        return found
+    raise ValueError(f"dtype={short(asked)} is not a dtype; use 'auto', 'float32', 'bfloat16' or 'float16'.")
+
+
+def _skeleton(cls: type[PreTrainedModel], config: Config, kwargs: dict[str, Any]) -> PreTrainedModel:
+    """The network without memory behind its weights."""
+    try:
+        with torch.device("meta"):
+            return cls(config, **kwargs)
+    except TypeError as error:
+        if not kwargs:
+            raise
+        raise TypeError(
+            f"{cls.__name__}.from_pretrained() knows no argument {short(next(iter(kwargs)))} ({error}); "
+            f"the nearest fields of its config are {nearest(next(iter(kwargs)), config._fields)}."
+        ) from None
+    except (RuntimeError, ZeroDivisionError, OverflowError) as error:
+        raise ValueError(f"config.json describes an impossible network: {short(str(error), 160)}") from None
+
+
+def _fill(model: PreTrainedModel, weights: Iterable[tuple[str, Tensor]], dtype: torch.dtype | None) -> LoadingInfo:
+    """Put each tensor in its place, cast; the rest of the model stays without memory."""
+    info = LoadingInfo()
+    places = dict(nn.Module.named_parameters(model, remove_duplicate=False)) | dict(nn.Module.named_buffers(model))
+    for key, tensor in weights:
+        try:
+            ours = model.keys.to_ours(key, tensor) or {}
+        except ValueError:  # a fused tensor of a width that cannot be split
+            info.mismatched[key] = (key, tuple(tensor.shape), ())
+            continue
+        for name, part in ours.items():
+            if name in places and part.shape == places[name].shape:
+                _place(model, name, part.to(dtype) if dtype is not None and part.is_floating_point() else part)
+            elif name in places:
+                info.mismatched[name] = (key, tuple(part.shape), tuple(places[name].shape))
+        if places.keys().isdisjoint(ours) and not model.keys.ignores(key):
+            info.unexpected.append(key)
+    shared = model._shared()
+    absent = [name for name, p in nn.Module.named_parameters(model, remove_duplicate=False) if p.is_meta]
+    info.missing = {name: model.keys.published_name(name) for name in absent if name not in shared}
+    return info
+
+
+def _place(model: PreTrainedModel, name: str, tensor: Tensor) -> None:
+    module, _, leaf = name.rpartition(".")
+    owner = model.get_submodule(module)
+    if leaf in owner._parameters:
+        owner._parameters[leaf] = nn.Parameter(tensor, requires_grad=tensor.is_floating_point())
+    else:
+        owner._buffers[leaf] = tensor
+
+
+def _judge(model: PreTrainedModel, info: LoadingInfo, repo: Repo, options: Options) -> None:
+    """Weights are never silently random: raise for the body, one line for a fresh head."""
+    who = f"{type(model).__name__} from {short(str(repo.name))}"
+    if info.mismatched and not options.ignore_mismatched_sizes:
+        key, found, expected = next(iter(info.mismatched.values()))
+        raise ValueError(
+            f"{who}: {len(info.mismatched)} weights have another shape than config.json says, first {key}: "
+            f"{found} in the file, {expected} expected. For a new head, pass ignore_mismatched_sizes=True."
+        )
+    fresh = ("head.", *model.optional)
+    body = [public for name, public in info.missing.items() if not name.startswith(fresh) and name not in info.mismatched]
+    lacking = list(info.missing.values()) if options.complete else body
+    if lacking:
+        raise ValueError(f"{who}: the file lacks {len(lacking)} weights, first {lacking[0]!r}. {_remedy(body, info)}")
+    unknown = [key for key in info.unexpected if model.keys.is_body(key) and not model.keys.covers(key)]
+    if unknown and options.strict:
+        raise ValueError(
+            f"{who}: the file has {len(unknown)} weights that qkv's {model.config.model_type} has no place for, first "
+            f"{unknown[0]!r}; without them the numbers would be wrong. To load it all the same, pass strict=False."
+        )
+    if info.missing:
+        named = ", ".join(sorted({public.rpartition(".")[0] for public in info.missing.values()})[:6])
+        logger.warning("%s: the file has no weights for %s; drawn at random, to be trained.", who, named)
+
+
+def _remedy(body: list[str], info: LoadingInfo) -> str:
+    if body and info.unexpected:
+        return f"It has {info.unexpected[0]!r} and others instead: is it a checkpoint of another kind?"
+    return "Is it a whole checkpoint?" if body else "It was not trained for this task: fine-tune it, or name another model."
+
+
+def _draw_missing(model: PreTrainedModel, dtype: torch.dtype) -> None:
+    """Draw the weights that the file did not have, and only those."""
+    for module in model.modules():
+        own = module._parameters
+        if not any(p is not None and p.is_meta for p in own.values()):
+            continue
+        with _without_loaded(module, dtype):
+            model._init_weights(module)
+
+
+@contextmanager
+def _without_loaded(module: nn.Module, dtype: torch.dtype) -> Iterator[None]:
+    """Stand-ins for a module's loaded parameters, so that an initialiser cannot touch them."""
+    loaded = {name: p for name, p in module._parameters.items() if p is not None and not p.is_meta}
+    for name, p in module._parameters.items():
+        if p is not None:
+            module._parameters[name] = nn.Parameter(torch.empty(p.shape, dtype=dtype), p.requires_grad)
+    yield
+    module._parameters.update(loaded)

@@ -1,0 +1,94 @@
+"""What all text encoders and decoders without an encoder share: their call, with its checks and its output."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..layers.observe import observing
+from ..outputs import BaseModelOutput, BaseModelOutputWithPooling, ModelOutput
+from .base import BaseModel
+
+
+class TextModel(BaseModel):
+    """A family gives `encode`, and `positions` if it counts them in its own way."""
+
+    def forward(
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None, inputs_embeds: Tensor | None = None, *,
+        output_attentions: bool | None = None, output_hidden_states: bool | None = None, return_dict: bool | None = None,
+    ) -> BaseModelOutputWithPooling | tuple[Any, ...]:  # fmt: skip
+        """Hidden states of a batch of texts.
+
+        Args:
+            input_ids: token ids (B,T), or `inputs_embeds` (B,T,D) in their place.
+            attention_mask: (B,T), 1 for tokens and 0 for padding; all ones if None.
+            token_type_ids: segment ids (B,T); zeros if None.
+            position_ids: (B,T) or (1,T); counted by the family if None.
+            output_attentions, output_hidden_states, return_dict: as the config says if None.
+
+        Raises: ValueError if the inputs do not fit together or exceed the model.
+        """
+        ids = check_inputs(self, input_ids, inputs_embeds, attention_mask)
+        x = self.get_input_embeddings()(ids) if inputs_embeds is None else inputs_embeds
+        positions = self.positions(x, ids) if position_ids is None else position_ids
+        with observing(*wished(self.config, output_attentions, output_hidden_states)) as notes:
+            x = self.encode(x, attention_mask, positions, token_type_ids)
+        output = self.output(x, **observed(notes, x))
+        return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
+
+    def encode(self, x: Tensor, mask: Tensor | None, positions: Tensor, segments: Tensor | None) -> Tensor:
+        """Token vectors (B,T,D), mask, position ids and segment ids (B,T) -> hidden states (B,T,D)"""
+        raise NotImplementedError
+
+    def positions(self, x: Tensor, ids: Tensor | None) -> Tensor:
+        """Position ids (1,T) for token vectors (B,T,D), or (B,T) where they depend on the token ids (B,T)."""
+        return torch.arange(x.shape[1], device=x.device)[None]
+
+    def output(self, x: Tensor, **notes: Any) -> ModelOutput:
+        pooler = getattr(self, "pooler", None)
+        if pooler is None:
+            return BaseModelOutput(x, **notes)
+        return BaseModelOutputWithPooling(x, pooler(x), **notes)
+
+
+def wished(config: Any, attentions: bool | None, hidden_states: bool | None) -> list[str]:
+    """The kinds of notes a caller wants, after the config's defaults."""
+    asked = {
+        "attentions": config.output_attentions if attentions is None else attentions,
+        "hidden_states": config.output_hidden_states if hidden_states is None else hidden_states,
+    }
+    return [kind for kind, wanted in asked.items() if wanted]
+
+
+def observed(notes: dict[str, list[Tensor]], x: Tensor) -> dict[str, tuple[Tensor, ...]]:
+    """Notes as outputs: the last hidden state is the one after the final norm."""
+    found = {kind: tuple(tensors) for kind, tensors in notes.items()}
+    if "hidden_states" in found:
+        found["hidden_states"] = (*found["hidden_states"][:-1], x)
+    return found
+
+
+def check_inputs(model: BaseModel, ids: Tensor | None, embeds: Tensor | None, mask: Tensor | None) -> Tensor | None:
+    """The token ids, after the checks that would otherwise fail deep inside torch."""
+    given = ids if ids is not None else embeds
+    if given is None or (ids is not None and embeds is not None):
+        raise ValueError("give either input_ids (B,T) or inputs_embeds (B,T,D), and not both.")
+    if ids is not None and (ids.dim() != 2 or ids.is_floating_point()):
+        hint = "; add a batch dimension with input_ids[None]" if ids.dim() == 1 else ""
+        raise ValueError(f"input_ids must be integers of shape (B,T), got {ids.dtype} of shape {tuple(ids.shape)}{hint}.")
+    if mask is not None and mask.dim() == 2 and mask.shape != given.shape[:2]:
+        raise ValueError(f"attention_mask {tuple(mask.shape)} must have the shape of input_ids, {tuple(given.shape[:2])}.")
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if limit is not None and given.shape[1] > limit - model.reserved_positions:
+        raise ValueError(
+            f"{given.shape[1]} tokens are more than the {limit - model.reserved_positions} this model can read. "
+            f"Tokenize with truncation=True, or cut the text."
+        )
+    rows = model.get_input_embeddings().num_embeddings
+    if ids is not None and ids.numel() and ids.device.type == "cpu" and not 0 <= int(ids.min()) <= int(ids.max()) < rows:
+        raise ValueError(
+            f"input_ids holds {int(ids.min())}…{int(ids.max())}, outside the {rows} rows of the token table. Is the "
+            f"tokenizer this model's? After adding tokens call model.resize_token_embeddings(len(tokenizer))."
+        )
+    return ids

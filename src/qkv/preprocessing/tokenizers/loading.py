@@ -1,0 +1,145 @@
+"""From an opened repository to a tokenizer: which class, which files, which options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tokenizers import AddedToken
+
+from qkv.errors import nearest, short
+
+from .base import PreTrainedTokenizer
+from .families import BY_MODEL_TYPE, CLASSES
+from .special import FLAGS, LISTS, ROLES
+
+if TYPE_CHECKING:
+    from qkv.hub import Repo
+
+# keys that name files, code or the class itself: never taken from a repository as options
+NOT_OPTIONS = {"tokenizer_class", "tokenizer_file", "vocab_file", "merges_file", "vocab", "merges", "tokenizer_object"}
+NOT_OPTIONS |= {"special_tokens_map_file", "added_tokens_file", "name_or_path", "auto_map", "backend", "is_local", "init_inputs"}
+SWALLOWED = ("use_fast", "tokenizer_type", "from_slow", "legacy_format", "device_map", "dtype", "torch_dtype")
+
+
+def tokenizer_class(name: str | None, model_type: str | None) -> type[PreTrainedTokenizer]:
+    """The class for a `tokenizer_class` name of tokenizer_config.json, else for a `model_type`, else the general one."""
+    if name in CLASSES:
+        return CLASSES[name]
+    if model_type in BY_MODEL_TYPE:
+        return BY_MODEL_TYPE[model_type]
+    return PreTrainedTokenizer
+
+
+def load_tokenizer(repo: Repo, cls: type[PreTrainedTokenizer] | None = None, **kwargs: Any) -> PreTrainedTokenizer:
+    """The tokenizer of a repository. kwargs override tokenizer_config.json.
+
+    Raises OSError when no tokenizer file is there, ValueError when one is broken.
+    """
+    config = repo.json("tokenizer_config.json") or {}
+    if cls is None:
+        name = config.get("tokenizer_class")
+        known = isinstance(name, str) and name in CLASSES
+        model = {} if known else repo.json("config.json") or {}
+        model_type = model.get("model_type")
+        cls = tokenizer_class(
+            name if known else model.get("tokenizer_class"), model_type if isinstance(model_type, str) else None
+        )
+    options: dict[str, Any] = {name: value for name, value in config.items() if name not in NOT_OPTIONS}
+    options["added_tokens_decoder"] = _added(config.get("added_tokens_decoder"), repo)
+    if "added_tokens_decoder" not in config:
+        _older(repo, options)
+    options["chat_template"] = _chat_template(repo, config)
+    options.update({name: value for name, value in kwargs.items() if name not in SWALLOWED})
+    _same_objects(options)
+    options["name_or_path"] = repo.name
+    cls, files = _files(repo, cls)
+    return cls(**files, **options)
+
+
+def _files(repo: Repo, cls: type[PreTrainedTokenizer]) -> tuple[type[PreTrainedTokenizer], dict[str, Any]]:
+    path = repo.file("tokenizer.json")
+    if path is not None:
+        return cls, {"tokenizer_file": path}
+    if cls.vocab_files_names:
+        found = {argument: repo.file(name) for argument, name in cls.vocab_files_names.items()}
+        if all(found.values()):
+            return cls, found
+    wanted = ["tokenizer.json", *cls.vocab_files_names.values()]
+    for kind in () if cls.vocab_files_names else ("BertTokenizer", "GPT2Tokenizer"):
+        found = {argument: repo.file(name) for argument, name in CLASSES[kind].vocab_files_names.items()}
+        if all(found.values()):
+            return CLASSES[kind], found
+    there = [name for name in repo.files() if name.endswith((".json", ".txt", ".model", ".spm"))]
+    listed = f"It has {nearest('tokenizer.json', there)}." if there else "It has no tokenizer files at all."
+    raise FileNotFoundError(
+        f"{short(repo.name, 120)} holds no tokenizer that {cls.__name__} can read ({', '.join(wanted)}). {listed}"
+    )
+
+
+def _added(given: Any, repo: Repo) -> dict[int, AddedToken]:
+    """Id to token, from the `added_tokens_decoder` of tokenizer_config.json."""
+    if not isinstance(given, dict):
+        return {}
+    found = {}
+    for index, token in given.items():
+        content = token.get("content") if isinstance(token, dict) else None
+        if not isinstance(content, str) or not str(index).isdigit():
+            raise ValueError(
+                f"added_tokens_decoder in tokenizer_config.json of {short(repo.name)} holds {short(index)}: {short(token)}, "
+                "which is not an id with a token."
+            )
+        found[int(index)] = AddedToken(content, **{flag: bool(token[flag]) for flag in FLAGS if flag in token})
+    return found
+
+
+def _older(repo: Repo, options: dict[str, Any]) -> None:
+    """special_tokens_map.json and added_tokens.json, as they were before added_tokens_decoder."""
+    roles = repo.json("special_tokens_map.json") or {}
+    for role, token in roles.items():
+        if role in LISTS and isinstance(token, list):
+            before = list(options.get("additional_special_tokens") or [])
+            names = {one if isinstance(one, str) else one.get("content") for one in before}
+            options["additional_special_tokens"] = before + [
+                one for one in map(_special, token) if str(one) not in names
+            ]
+        elif role in ROLES:
+            options[role] = _special(token)
+    added = repo.json("added_tokens.json") or {}
+    special = {str(_special(options[role])) for role in ROLES if options.get(role)}
+    special |= {str(_special(one)) for one in options.get("additional_special_tokens") or ()}
+    for token, index in added.items():
+        if isinstance(index, int):
+            is_special = token in special
+            made = AddedToken(token, normalized=not is_special, special=is_special)
+            options["added_tokens_decoder"][index] = made
+
+
+def _special(token: Any) -> Any:
+    if isinstance(token, dict) and isinstance(token.get("content"), str):
+        flags = {flag: bool(token[flag]) for flag in FLAGS if flag in token}
+        return AddedToken(token["content"], **{**flags, "special": True})
+    return token
+
+
+def _same_objects(options: dict[str, Any]) -> None:
+    """A role given as str or dict means the added token of that name, with its flags."""
+    known = {token.content: token for token in options["added_tokens_decoder"].values()}
+    for role in ROLES:
+        token = options.get(role)
+        if isinstance(token, dict):
+            token = _special(token)
+        if token is not None:
+            options[role] = known.get(str(token), token)
+
+
+def _chat_template(repo: Repo, config: Mapping[str, Any]) -> Any:
+    """One template, or a dict by name; a chat_template.jinja file wins over the configuration."""
+    path = repo.file("chat_template.jinja")
+    given = config.get("chat_template")
+    if isinstance(given, list):
+        given = {one["name"]: one["template"] for one in given if isinstance(one, dict) and {"name", "template"} <= one.keys()}
+    if path is None:
+        return given
+    template = path.read_text(encoding="utf-8")
+    return {**given, "default": template} if isinstance(given, dict) else template

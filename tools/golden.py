@@ -1,0 +1,115 @@
+"""Record goldens: tiny random checkpoints that the reference library writes, and what it computes from them.
+
+    python tools/golden.py [FAMILY...]      # in an environment that has torch, transformers==5.23.0 and safetensors
+
+For each family, tests/parity/goldens/<family>/ holds the folder that the reference saved for its body and for each head,
+and expected.safetensors with the inputs (padded rows, one fully masked row) and the outputs. Weights are drawn wide
+enough (std 0.3) that an error in any of them shows in the outputs.
+"""
+
+import copy
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+import transformers as ref
+from safetensors.torch import save_file
+
+GOLDENS = Path(__file__).parent.parent / "tests" / "parity" / "goldens"
+TINY = dict(vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64)
+TINY |= dict(max_position_embeddings=40, num_labels=3)
+GPT2 = dict(vocab_size=99, n_embd=32, n_layer=2, n_head=4, n_positions=40, num_labels=3, pad_token_id=1, eos_token_id=98)
+T5 = dict(vocab_size=99, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, num_labels=3, decoder_start_token_id=0)
+DEBERTA = TINY | dict(relative_attention=True, position_buckets=8, norm_rel_ebd="layer_norm", share_att_key=True)
+DEBERTA |= dict(pos_att_type=["p2c", "c2p"], position_biased_input=False, type_vocab_size=0, max_relative_positions=-1)
+
+CASES = {  # name: (stem of the reference's classes, config, heads)
+    "bert": ("Bert", TINY, ("ForSequenceClassification", "ForMaskedLM")),
+    "distilbert": (
+        "DistilBert",
+        dict(vocab_size=99, dim=32, n_layers=2, n_heads=4, hidden_dim=64, max_position_embeddings=40, num_labels=3),
+        ("ForSequenceClassification", "ForMaskedLM"),
+    ),
+    "roberta": ("Roberta", TINY | dict(type_vocab_size=1, pad_token_id=1), ("ForSequenceClassification", "ForMaskedLM")),
+    "xlm-roberta": ("XLMRoberta", TINY | dict(type_vocab_size=1, pad_token_id=1), ("ForSequenceClassification",)),
+    "camembert": ("Camembert", TINY | dict(type_vocab_size=1, pad_token_id=1), ("ForSequenceClassification",)),
+    "gpt2": ("GPT2", GPT2, ("ForSequenceClassification", "LMHeadModel")),
+    "deberta-v2": ("DebertaV2", DEBERTA, ("ForSequenceClassification", "ForMaskedLM")),
+    "deberta-v2-xlarge": (  # the other half of its switches: convolution, own position projections, absolute positions
+        "DebertaV2",
+        DEBERTA | dict(share_att_key=False, conv_kernel_size=3, conv_act="gelu", position_biased_input=True, type_vocab_size=2,
+                       embedding_size=16, position_buckets=-1, max_relative_positions=20),
+        ("ForSequenceClassification",),
+    ),
+    "t5": ("T5", T5, ("ForConditionalGeneration", "ForSequenceClassification")),
+    "t5-v1_1": ("T5", T5 | dict(feed_forward_proj="gated-gelu", tie_word_embeddings=False), ("ForConditionalGeneration",)),
+}  # fmt: skip
+
+
+def inputs(stem: str, pad: int) -> dict[str, torch.Tensor]:
+    """Four rows of 9 tokens: full, padded, fully masked, and a lone token."""
+    ids = torch.randint(2, 98, (4, 9))
+    mask = torch.ones(4, 9, dtype=torch.long)
+    for row, length in ((1, 5), (2, 0), (3, 1)):
+        mask[row, length:], ids[row, length:] = 0, pad
+    batch = {"input_ids": ids, "attention_mask": mask}
+    if stem == "Bert":
+        batch["token_type_ids"] = (torch.arange(9) > 3).long().expand(4, 9) * mask
+    if stem == "T5":
+        batch["decoder_input_ids"] = torch.randint(2, 98, (4, 6))
+    return batch
+
+
+def widen(model: torch.nn.Module) -> None:
+    for parameter in model.parameters():
+        with torch.no_grad():
+            torch.nn.init.normal_(parameter, mean=float(parameter.dim() == 1) * 0.5, std=0.3)
+
+
+def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None:
+    folder = GOLDENS / name
+    shutil.rmtree(folder, ignore_errors=True)
+    torch.manual_seed(0)
+    config = getattr(ref, f"{stem}Config")(**settings)
+    pad = config.pad_token_id if config.pad_token_id is not None else 0
+    batch = inputs(stem, pad)
+    for suffix in ("Model", *heads):
+        cls = getattr(ref, stem + suffix)
+        model = cls(copy.deepcopy(config)).eval()
+        widen(model)
+        model.tie_weights()
+        given = dict(batch)
+        if suffix == "ForSequenceClassification" and stem == "T5":
+            given.pop("decoder_input_ids")
+            given["input_ids"] = given["input_ids"].clone()
+            given["input_ids"][:, -1] = config.eos_token_id  # the head reads the state at the last </s>
+        if suffix == "ForSequenceClassification":
+            labels = torch.tensor([0, 1, 2, 1])
+            with torch.no_grad():
+                loss = model(**given, labels=labels).loss
+        with torch.no_grad():
+            out = model(**given, output_hidden_states=True)
+        eager = cls(copy.deepcopy(config)).eval()  # only it gives attention weights
+        eager.load_state_dict(model.state_dict())
+        eager.set_attn_implementation("eager")
+        with torch.no_grad():
+            seen = eager(**given, output_attentions=True)
+        target = folder / suffix
+        model.save_pretrained(target)
+        expected = {f"input.{k}": v for k, v in given.items()}
+        for key, value in [*out.items(), *((k, v) for k, v in seen.items() if "attentions" in k)]:
+            if isinstance(value, torch.Tensor):
+                expected[key] = value
+            elif isinstance(value, tuple) and all(isinstance(v, torch.Tensor) for v in value):
+                expected |= {f"{key}.{i}": v for i, v in enumerate(value)}
+        if suffix == "ForSequenceClassification":
+            expected |= {"labels": labels, "loss": loss}
+        save_file({k: v.contiguous().clone() for k, v in expected.items()}, target / "expected.safetensors")
+        (target / "generation_config.json").unlink(missing_ok=True)
+    print(f"{name}: {sum(f.stat().st_size for f in folder.rglob('*') if f.is_file()) / 1024:.0f} kB")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or CASES:
+        record(name, *CASES[name])

@@ -1,4 +1,4 @@
-"""A small Hub on the loopback, for tests with the real huggingface_hub client: repositories in memory, faults on request.
+"""A small Hub on the loopback, for tests with the real huggingface_hub client: repositories in memory, faults to order.
 
 Speaks what the client needs to read (model info, resolve, redirects to a second host for large files) and to publish
 (create, branch, preupload, LFS batch, commit). Every request is recorded.
@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 LARGE = (".safetensors", ".bin", ".model", ".gguf")
-LOGIN = {"good": "write", "reader": "read"}  # tokens and what they may do
+LOGIN = {"hf_writer": "write", "hf_reader": "read"}  # tokens and what they may do
 
 
 def git_sha1(data: bytes) -> str:
@@ -101,7 +101,6 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
-        return None
 
     def reply_json(self, value: object, status: int = 200):
         return self.reply(status, json.dumps(value).encode(), Content_Type="application/json")

@@ -2,6 +2,8 @@
 
     python tools/golden.py [FAMILY...]      # in an environment that has torch, transformers==5.23.0 and safetensors
 
+Names that end in -by-4.57 are recorded in an environment with transformers==4.57.6, which writes another layout.
+
 For each family, tests/parity/goldens/<family>/ holds the folder that the reference saved for its body and for each head,
 and expected.safetensors with the inputs (padded rows, one fully masked row) and the outputs. Weights are drawn wide
 enough (std 0.3) that an error in any of them shows in the outputs.
@@ -44,6 +46,9 @@ CASES = {  # name: (stem of the reference's classes, config, heads)
     ),
     "t5": ("T5", T5, ("ForConditionalGeneration", "ForSequenceClassification")),
     "t5-v1_1": ("T5", T5 | dict(feed_forward_proj="gated-gelu", tie_word_embeddings=False), ("ForConditionalGeneration",)),
+    "t5-v1_1-by-4.57": (
+        "T5", T5 | dict(feed_forward_proj="gated-gelu", tie_word_embeddings=False), ("ForConditionalGeneration",)
+    ),
 }  # fmt: skip
 
 
@@ -84,8 +89,9 @@ def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None
             given.pop("decoder_input_ids")
             given["input_ids"] = given["input_ids"].clone()
             given["input_ids"][:, -1] = config.eos_token_id  # the head reads the state at the last </s>
-        if suffix == "ForSequenceClassification":
-            labels = torch.tensor([0, 1, 2, 1])
+        labels = given.get("decoder_input_ids", given["input_ids"])
+        labels = torch.tensor([0, 1, 2, 1]) if suffix == "ForSequenceClassification" else labels
+        if suffix != "Model":
             with torch.no_grad():
                 loss = model(**given, labels=labels).loss
         with torch.no_grad():
@@ -103,7 +109,7 @@ def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None
                 expected[key] = value
             elif isinstance(value, tuple) and all(isinstance(v, torch.Tensor) for v in value):
                 expected |= {f"{key}.{i}": v for i, v in enumerate(value)}
-        if suffix == "ForSequenceClassification":
+        if suffix != "Model":
             expected |= {"labels": labels, "loss": loss}
         save_file({k: v.contiguous().clone() for k, v in expected.items()}, target / "expected.safetensors")
         (target / "generation_config.json").unlink(missing_ok=True)
@@ -111,5 +117,6 @@ def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or CASES:
+    here = [name for name in CASES if name.endswith("-by-4.57") == ref.__version__.startswith("4.57")]
+    for name in sys.argv[1:] or here:
         record(name, *CASES[name])

@@ -66,17 +66,19 @@ class KeyMap:
         self.prefix = prefix
         self.ignored = frozenset(ignored)
         self.owner = {ours: theirs for theirs, rule in self.rules.items() for ours in rule.paths}
+        self._theirs, self._ours = _tree(self.rules), _tree(self.owner)
         self.body = {theirs.split(".")[0] for theirs in self.rules}
 
-    def headed(self, head: Mapping[str, Rule], ignored: Iterable[str] = ()) -> "KeyMap":
+    def headed(self, head: Mapping[str, Rule], ignored: Iterable[str] = (), prefix: str | None = None) -> "KeyMap":
         """The table of a model that has this body as `backbone` and a task's head as `head`."""
+        prefix = self.prefix if prefix is None else prefix
         body = {
-            self.prefix + theirs: Fused(tuple(f"backbone.{path}" for path in rule.paths), rule.transposed)
+            prefix + theirs: Fused(tuple(f"backbone.{path}" for path in rule.paths), rule.transposed)
             for theirs, rule in self.rules.items()
         }
         ours = {theirs: f"head.{rule}" if isinstance(rule, str) else rule for theirs, rule in head.items()}
-        both = KeyMap({**body, **ours}, ignored=[*(self.prefix + name for name in self.ignored), *ignored])
-        both.prefix, both.body = self.prefix, self.body
+        both = KeyMap({**body, **ours}, ignored=[*(prefix + name for name in self.ignored), *ignored])
+        both.prefix, both.body = prefix, self.body
         return both
 
     def to_ours(self, key: str, tensor: Tensor) -> StateDict | None:
@@ -84,19 +86,18 @@ class KeyMap:
 
         Raises: ValueError if a fused tensor cannot be split.
         """
-        for spelling in self._spellings(key):
-            found = self._parse(spelling, self.rules)
-            if found is not None:
-                theirs, index, name = found
-                rule = self.rules[theirs]
-                return {_join(ours, index, name): part for ours, part in zip(rule.paths, rule.split(tensor), strict=True)}
-        return None
+        found = next(filter(None, (_find(spelling, self._theirs) for spelling in self._spellings(key))), None)
+        if found is None:
+            return None
+        theirs, index, name = found
+        rule = self.rules[theirs]
+        return {_join(ours, index, name): part for ours, part in zip(rule.paths, rule.split(tensor), strict=True)}
 
     def to_published(self, state: Mapping[str, Tensor]) -> StateDict:
         """The published tensors for ours; a name outside the table, such as an adapter's, stays."""
         published: StateDict = {}
         for key, tensor in state.items():
-            found = self._parse(key, self.owner)
+            found = _find(key, self._ours)
             if found is None:
                 published[key] = tensor
                 continue
@@ -109,7 +110,7 @@ class KeyMap:
 
     def published_name(self, key: str) -> str:
         """The published name of one of our parameters; of a part of a fused one, with the part's name put in."""
-        found = self._parse(key, self.owner)
+        found = _find(key, self._ours)
         if found is None:
             return key
         path, index, name = found
@@ -119,7 +120,7 @@ class KeyMap:
 
     def covers(self, key: str) -> bool:
         """Whether a rule covers the module of this name, whether or not the model at hand has it."""
-        found = (self._parse(spelling, self.rules) for spelling in self._spellings(key))
+        found = (_find(spelling, self._theirs) for spelling in self._spellings(key))
         return any(one is not None and "." not in one[2] for one in found)
 
     def ignores(self, key: str) -> bool:
@@ -133,17 +134,36 @@ class KeyMap:
         """A body's names come with the prefix or without it, whichever model they are loaded into."""
         return (key, key.removeprefix(self.prefix), self.prefix + key)
 
-    @staticmethod
-    def _parse(key: str, known: Mapping[str, Any]) -> tuple[str, list[str], str] | None:
-        """'layers.3.attn.q_proj.weight' -> ('layers.{}.attn.q_proj', ['3'], 'weight'): the longest known path, its
-        indices and what is left; None if no part of the name is known."""
-        parts = key.split(".")
-        for cut in range(len(parts), 0, -1):
-            path = ".".join("{}" if part.isdecimal() else part for part in parts[:cut])
-            if path in known:
-                rest = [{"gamma": "weight", "beta": "bias"}.get(part, part) for part in parts[cut:]]  # TensorFlow's names
-                return path, [part for part in parts[:cut] if part.isdecimal()], ".".join(rest)
+def _tree(paths: Iterable[str]) -> dict:
+    """Paths as nested dictionaries by their parts, each path at its end under None."""
+    root: dict = {}
+    for path in paths:
+        node = root
+        for part in path.split("."):
+            node = node.setdefault(part, {})
+        node[None] = path
+    return root
+
+
+def _find(key: str, tree: dict) -> tuple[str, list[str], str] | None:
+    """'layers.3.attn.q_proj.weight' -> ('layers.{}.attn.q_proj', ['3'], 'weight'): the longest path that the name
+    begins with, its indices and what is left; None if there is none. A digit in a path goes before a placeholder."""
+    parts = key.split(".")
+    best: tuple[str, list[str], int] | None = None
+    open_ends: list[tuple[dict, int, list[str]]] = [(tree, 0, [])]
+    while open_ends:
+        node, at, index = open_ends.pop()
+        if None in node and (best is None or at > best[2]):
+            best = (node[None], index, at)
+        part = parts[at] if at < len(parts) else ""
+        if part.isdecimal() and "{}" in node:
+            open_ends.append((node["{}"], at + 1, [*index, part]))
+        if part in node:
+            open_ends.append((node[part], at + 1, index))
+    if best is None:
         return None
+    rest = [{"gamma": "weight", "beta": "bias"}.get(part, part) for part in parts[best[2] :]]  # TensorFlow's names
+    return best[0], best[1], ".".join(rest)
 
 
 def _join(path: str, index: list[str], name: str) -> str:

@@ -69,10 +69,10 @@ def no_folder(name: str) -> OSError:
     """The error for a folder that is not there: what is there, and what to type."""
     if "://" in name:
         return OSError(f"{short(name)} is a web address. Type the id alone, such as 'org/name'.")
-    folder = Path(name).expanduser().absolute()
-    if folder.is_file():
+    folder = Path(os.path.expanduser(name)).absolute()
+    if os.path.isfile(folder):
         return NotADirectoryError(f"{short(name)} is a file. Type the folder that holds it: {_quoted(folder.parent)}.")
-    parent = next(path for path in folder.parents if path.is_dir())
+    parent = next(path for path in folder.parents if os.path.isdir(path))
     names = [path.name for path in parent.iterdir() if path.is_dir()] if os.access(parent, os.R_OK) else []
     there = f"has {nearest(folder.name, names)[:100]}" if names else "has no folders"
     fix = "Type an existing folder, or 'org/name' for a repository on the Hub."

@@ -57,9 +57,7 @@ class Repo:
         """Like `file`; a missing file is an OSError that says where it looked and what is there."""
         path = self.file(name)
         if path is None:
-            names = self.files()
-            there = f"There is {nearest(name, names)[:100]}" if names else "It is empty"
-            raise FileNotFoundError(f"no file {short(self._prefix + name)} in {self.where()}. {there}. {self.hint()}")
+            raise self._missing(self._prefix + name)
         return path
 
     def json(self, name: str, limit: int = MAX_JSON) -> dict[str, Any] | None:
@@ -75,8 +73,10 @@ class Repo:
         path = self.folder / name
         return path if os.path.lexists(path) else None
 
-    def where(self) -> str:
-        return f"the folder {short(str(self.folder / self._prefix))}"
+    def _missing(self, name: str) -> OSError:
+        names = self.files()
+        there = f"There is {nearest(name, names)[:100]}" if names else "It is empty"
+        return FileNotFoundError(f"no file {short(name)} in {short(self.name)}. {there}. {self.hint()}")
 
     def hint(self) -> str:
         return "Pass the folder that holds it, or save there with save_pretrained()."
@@ -96,32 +96,35 @@ class HubRepo(Repo):
         self._offline = options["local_files_only"] or constants.HF_HUB_OFFLINE
 
     def files(self) -> list[str]:
-        names = self._commit[1]
+        folder, names = self._open("the list of files")
         if names is None:
-            return listing(self._commit[0] / self._prefix)
+            return listing(folder / self._prefix)
         return sorted(name.removeprefix(self._prefix) for name in names if name.startswith(self._prefix))
 
+    def _open(self, wanted: str) -> tuple[Path, frozenset[str] | None]:
+        folder, names, cause = self._commit
+        if folder is None:
+            raise _explained(cause, self, wanted) from cause
+        return folder, names
+
     @cached_property
-    def _commit(self) -> tuple[Path, frozenset[str] | None]:
-        """The commit's folder in the cache, and the names of its files on the Hub, None if only the cache can serve."""
+    def _commit(self) -> tuple[Path | None, frozenset[str] | None, Exception | None]:
+        """The commit's folder in the cache; the names of its files on the Hub; or, for want of these, why."""
         from huggingface_hub import HfApi
         from huggingface_hub.errors import RevisionNotFoundError
 
-        cause: Exception | None = None
-        if not self._offline:
-            try:
-                api = HfApi(token=self._options["token"], library_name="qkv")
-                info = api.model_info(self.name, revision=self.revision, timeout=TIMEOUT)
-                names = frozenset(entry.rfilename for entry in info.siblings or ())
-                return self.folder / "snapshots" / check_name(str(info.sha)), names
-            except Exception as error:  # whatever the network stack raises, the cache may still serve
-                cause = error
-        cached = None if isinstance(cause, RevisionNotFoundError) else self._cached_commit()
-        if cached is None:
-            raise _explained(cause, self) from cause
-        if cause is not None:
-            log.info("%s: the Hub gave no answer (%s); using the cache", self.name, type(cause).__name__)
-        return cached, None
+        if self._offline:
+            return self._cached_commit(), None, None
+        try:
+            api = HfApi(token=self._options["token"], library_name="qkv")
+            info = api.model_info(self.name, revision=self.revision, timeout=TIMEOUT)
+            names = frozenset(entry.rfilename for entry in info.siblings or ())
+            return self.folder / "snapshots" / check_name(str(info.sha)), names, None
+        except RevisionNotFoundError as error:
+            return None, None, error
+        except Exception as error:  # whatever the network stack raises, the cache may still serve
+            log.info("%s: no answer from the Hub (%s), trying the cache", self.name, type(error).__name__)
+            return self._cached_commit(), None, error.with_traceback(None)
 
     def _cached_commit(self) -> Path | None:
         ref = self.folder / "refs" / self.revision
@@ -129,7 +132,7 @@ class HubRepo(Repo):
         return folder if folder.is_dir() else None
 
     def _locate(self, name: str) -> Path | None:
-        folder, names = self._commit
+        folder, names = self._open(short(name, 40))
         if names is not None and name not in names:
             return None
         fetch = names is not None and self._options["force_download"] and name not in self._fetched
@@ -142,26 +145,25 @@ class HubRepo(Repo):
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
         try:
-            path = Path(hf_hub_download(self.name, name, revision=self.revision, library_name="qkv", **self._options))
+            path = Path(hf_hub_download(self.name, name, revision=folder.name, library_name="qkv", **self._options))
         except Exception as error:  # one clear sentence in place of the network stack's own
             if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
                 return None
             wrapped = isinstance(error, LocalEntryNotFoundError | ValueError)
-            raise _explained(wrapped and error.__cause__ or error, self) from error
-        if folder.name not in path.parts:
-            raise OSError(f"{self.name!r} was changed on the Hub while it was read. Run the same line again.")
+            raise _explained(wrapped and error.__cause__ or error, self, short(name, 40)) from error
         check_sha256(path)
         self._fetched.add(name)
+        ref = self.folder / "refs" / self.revision
+        if self.revision != folder.name and (not ref.is_file() or ref.read_text() != folder.name):
+            write_file(ref.parent, ref.name, folder.name)  # so that the revision is found without network
         return path
 
-    def where(self) -> str:
-        cached = f", cache {short(str(self.cache))}" if self._offline else ""
-        return f"{short(self.name)} (revision {short(self.revision)}{cached})"
+    def _missing(self, name: str) -> OSError:
+        _, names, cause = self._commit
+        return super()._missing(name) if names is not None else _explained(cause, self, short(name, 40))
 
     def hint(self) -> str:
-        if self._offline:
-            return f"Type: HF_HUB_OFFLINE=0 hf download {short(self.name)[1:-1]} (or pass a folder such as './model')."
-        return "Check the name and the revision, or pass a folder such as './model'."
+        return f"Check the name and the revision {short(self.revision)}, or pass a folder such as './model'."
 
 
 def open_repo(
@@ -181,12 +183,12 @@ def open_repo(
     if not isinstance(name_or_path, str | os.PathLike):
         raise TypeError(f"expected a folder or a Hub id such as 'org/name', not {short(name_or_path)}.")
     name, subfolder = os.fspath(name_or_path), check_name(subfolder) if subfolder else ""
-    folder = Path(name).expanduser()
-    if name and folder.is_dir():
-        return Repo(name, folder, subfolder)
+    folder = os.path.expanduser(name)  # os.path, not Path: no name makes it raise
+    if os.path.isdir(folder):
+        return Repo(name, Path(folder), subfolder)
     repo_id, _, at = name.partition("@")
     looks_like_path = name.startswith((".", "/", "~")) or "\\" in name or repo_id.count("/") > 1
-    if looks_like_path or not isinstance(name_or_path, str) or folder.is_file():
+    if looks_like_path or not isinstance(name_or_path, str) or os.path.isfile(folder):
         raise no_folder(name)
     options = dict(token=token, cache_dir=cache_dir, local_files_only=local_files_only, force_download=force_download)
     return HubRepo(check_id(repo_id), check_revision(revision or at or "main"), subfolder, **options)
@@ -211,18 +213,21 @@ def split_options(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any
     return {name: value for name, value in options.items() if value is not None}, rest
 
 
-def _explained(error: BaseException | None, repo: HubRepo) -> OSError:
+def _explained(error: BaseException | None, repo: HubRepo, wanted: str) -> OSError:
     """What went wrong and what to type, from whatever huggingface_hub and the network stack below it raise."""
     from huggingface_hub import constants, errors
 
     status = getattr(getattr(error, "response", None), "status_code", None)
     disk = isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError) and error.errno
-    name, site, cache = short(repo.name), short(constants.ENDPOINT)[1:-1], short(str(repo.cache))
+    name, site, cache = short(repo.name, 60), short(constants.ENDPOINT, 60)[1:-1], short(str(repo.cache), 60)
     login = "type: hf auth login (or pass token=...)"
-    missing = f"and {name} (revision {short(repo.revision)}) is not in the cache {cache}"
+    missing = f"{wanted} of {name} (revision {short(repo.revision, 40)}) is not in the cache {cache}"
     folder = "or pass a folder such as './model'"
     rows = (
-        (error is None, f"downloads are off {missing}. {repo.hint()}"),
+        (
+            error is None,
+            f"{missing}, and downloads are off. Unset HF_HUB_OFFLINE and type: hf download {name[1:-1]}; {folder}.",
+        ),
         (isinstance(error, errors.GatedRepoError), f"{name} is gated. Accept its terms at {site}, then {login}."),
         (
             isinstance(error, errors.RepositoryNotFoundError),
@@ -237,9 +242,9 @@ def _explained(error: BaseException | None, repo: HubRepo) -> OSError:
             f"token=True, but no token is stored. To store one, {login}.",
         ),
         (status in (401, 403), f"{site} refused the token for {name} ({status}). For another one, {login}."),
-        (status is not None, f"{site} answered with an error ({status}) {missing}. Try again later, {folder}."),
+        (status is not None, f"{site} answered with error {status}, and {missing}. Try again later, {folder}."),
         (disk, f"{name} cannot be stored in {cache}: {disk and os.strerror(disk)}. Set HF_HOME to another folder."),
-        ("Consistency check" in str(error), f"a file of {name} arrived incomplete. Run the same line again."),
-        (True, f"cannot reach {site} ({type(error).__name__}) {missing}. Check the network and HF_ENDPOINT, {folder}."),
+        ("Consistency check" in str(error), f"{wanted} of {name} arrived incomplete. Run the same line again."),
+        (True, f"no answer from {site} ({type(error).__name__}), and {missing}. Check the network, {folder}."),
     )
     return OSError(next(text for hit, text in rows if hit))

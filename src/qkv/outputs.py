@@ -90,6 +90,12 @@ class SequenceClassifierOutput(ModelOutput):
     logits: "Tensor | None" = None
     hidden_states: "tuple[Tensor, ...] | None" = None
     attentions: "tuple[Tensor, ...] | None" = None
+    decoder_hidden_states: "tuple[Tensor, ...] | None" = None
+    decoder_attentions: "tuple[Tensor, ...] | None" = None
+    cross_attentions: "tuple[Tensor, ...] | None" = None
+    encoder_last_hidden_state: "Tensor | None" = None
+    encoder_hidden_states: "tuple[Tensor, ...] | None" = None
+    encoder_attentions: "tuple[Tensor, ...] | None" = None
 
 
 @dataclass
@@ -100,3 +106,22 @@ class MaskedLMOutput(ModelOutput):
     logits: "Tensor | None" = None
     hidden_states: "tuple[Tensor, ...] | None" = None
     attentions: "tuple[Tensor, ...] | None" = None
+
+
+@dataclass
+class CausalLMOutput(MaskedLMOutput):
+    """Scores of the vocabulary for the next token: loss (), logits (B,T,V)."""
+
+
+@dataclass
+class Seq2SeqLMOutput(ModelOutput):
+    """Scores of the vocabulary at each token of the decoder: loss (), logits (B,T,V)."""
+
+    loss: "Tensor | None" = None
+    logits: "Tensor | None" = None
+    decoder_hidden_states: "tuple[Tensor, ...] | None" = None
+    decoder_attentions: "tuple[Tensor, ...] | None" = None
+    cross_attentions: "tuple[Tensor, ...] | None" = None
+    encoder_last_hidden_state: "Tensor | None" = None
+    encoder_hidden_states: "tuple[Tensor, ...] | None" = None
+    encoder_attentions: "tuple[Tensor, ...] | None" = None

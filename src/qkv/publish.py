@@ -36,6 +36,7 @@ PUBLISHED = (
     *("merges.txt", "*.model", "*.spm", "*.tiktoken", "normalizer.json", "chat_template.jinja", "chat_template.json"),
     *("additional_chat_templates/*.jinja", "*preprocessor_config.json", "processor_config.json"),
 )
+NEVER = ("optimizer*", "scheduler*", "rng*", "train*", "state*", "checkpoint*")  # of training, whatever the format
 TEXT = (".json", ".txt", ".md", ".jinja")
 
 log = logging.getLogger("qkv")
@@ -61,7 +62,7 @@ def push_folder(  # noqa: PLR0913, the signature the field knows
     from huggingface_hub import CommitOperationAdd, HfApi
 
     check_id(repo_id)
-    contents = _contents(Path(folder).expanduser(), [tags] if isinstance(tags, str) else tags)
+    contents = _contents(Path(os.path.expanduser(folder)), [tags] if isinstance(tags, str) else tags)
     sizes = {name: len(data) if isinstance(data, bytes) else data.stat().st_size for name, data in contents.items()}
     listed = ", ".join(f"{name} ({size:,} bytes)" for name, size in sizes.items())
     log.info("sending %d files, %s bytes, to %s: %s", len(sizes), f"{sum(sizes.values()):,}", repo_id, listed)
@@ -86,8 +87,7 @@ def _contents(folder: Path, tags: list[str] | None) -> dict[str, bytes | Path]:
     """What to send: texts as the bytes that were searched for secrets, the rest as paths."""
     if not folder.is_dir():
         raise no_folder(str(folder))
-    names = [name for name in listing(folder) if any(fnmatchcase(name, pattern) for pattern in PUBLISHED)]
-    paths = {name: vetted(folder / name, folder) for name in names if "/" not in name or name.startswith("additional_")}
+    paths = {name: vetted(folder / name, folder) for name in listing(folder) if _published(name)}
     if not paths:
         raise FileNotFoundError(
             f"nothing to send in {short(str(folder), 120)}. Type save_pretrained() of a model first."
@@ -105,13 +105,18 @@ def _contents(folder: Path, tags: list[str] | None) -> dict[str, bytes | Path]:
     return contents
 
 
+def _published(name: str) -> bool:
+    inside = "/" not in name or name.startswith("additional_chat_templates/")
+    never = any(fnmatchcase(name, pattern) for pattern in NEVER)
+    return inside and not never and any(fnmatchcase(name, pattern) for pattern in PUBLISHED)
+
+
 def _tagged(card: Path | None, tags: list[str]) -> bytes:
     from huggingface_hub import ModelCard
 
     text = card.read_text("utf-8") if card else ""
-    parsed = ModelCard(text, ignore_metadata_errors=True)
-    data = parsed.data.to_dict()
-    known = data.get("tags") or []
+    parsed = ModelCard(text if text.startswith("---") else f"---\n{{}}\n---\n{text}", ignore_metadata_errors=True)
+    known = parsed.data.to_dict().get("tags") or []
     parsed.data["tags"] = [*known, *(tag for tag in tags if tag not in known)]
     return str(parsed).encode()
 

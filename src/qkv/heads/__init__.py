@@ -1,5 +1,5 @@
 """Task heads and their losses: one class per task, for any family."""
 
-from .text import MaskedLM, Pooler, SequenceClassifier
+from .text import CausalLM, MaskedLM, Pooler, Seq2SeqLM, SequenceClassifier
 
-__all__ = ["MaskedLM", "Pooler", "SequenceClassifier"]
+__all__ = ["CausalLM", "MaskedLM", "Pooler", "Seq2SeqLM", "SequenceClassifier"]

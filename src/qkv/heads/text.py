@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..config import Config
 from ..layers import activation
-from ..outputs import MaskedLMOutput, ModelOutput, SequenceClassifierOutput
+from ..outputs import CausalLMOutput, MaskedLMOutput, ModelOutput, Seq2SeqLMOutput, SequenceClassifierOutput
 
 
 class Pooler(nn.Module):
@@ -28,17 +28,22 @@ class SequenceClassifier(nn.Module):
     """a score for each label of a whole text (labels: class indices (B,), or floats for a regression).
 
     Args:
-        token: which state stands for the text: "pooled" (the body's pooler), "first", or "last" (of the unpadded ones).
+        token: which state stands for the text: "pooled" (the body's pooler), "first", "last" (of the unpadded ones), or
+            "eos" (the decoder's state at the last end-of-sequence token).
         act: of a dense layer before the scores; none if "".
-        dropout: the name of the config's field.
+        dropout: the name of the config's field; `early` if it is applied before the dense layer too.
         bias: of the last layer.
     """
 
     output = SequenceClassifierOutput
+    reads_labels = False  # whether the decoder of an encoder-decoder is fed the labels
 
-    def __init__(self, config: Config, *, token: str = "first", act: str = "", dropout: str = "", bias: bool = True):
+    def __init__(
+        self, config: Config, *, token: str = "first", act: str = "", dropout: str = "", early: bool = False,
+        bias: bool = True,
+    ):  # fmt: skip
         super().__init__()
-        self.config, self.token = config, token
+        self.config, self.token, self.early = config, token, early
         rate = getattr(config, dropout, None) if dropout else 0.0
         self.dropout = nn.Dropout(config.hidden_dropout_prob if rate is None else rate)
         if act:
@@ -48,14 +53,18 @@ class SequenceClassifier(nn.Module):
     def forward(self, body: ModelOutput, *, input_ids: Tensor | None, attention_mask: Tensor | None) -> Tensor:
         x = self.summary(body, input_ids, attention_mask)  # (B,D)
         if hasattr(self, "dense"):
-            x = self.act(self.dense(x))
+            x = self.act(self.dense(self.dropout(x) if self.early else x))
         return self.out(self.dropout(x))  # (B,L)
 
     def summary(self, body: ModelOutput, ids: Tensor | None, mask: Tensor | None) -> Tensor:
         if self.token == "pooled":
             return body["pooler_output"]
         x = body["last_hidden_state"]
-        return x[:, 0] if self.token == "first" else x[torch.arange(len(x), device=x.device), self.last(x, ids, mask)]
+        if self.token == "first":
+            return x[:, 0]
+        if self.token == "eos":
+            mask = None if ids is None else ids == self.config.eos_token_id
+        return x[torch.arange(len(x), device=x.device), self.last(x, ids, mask)]
 
     def last(self, x: Tensor, ids: Tensor | None, mask: Tensor | None) -> Tensor:
         """The index of each row's last token, by the mask, or by the padding id if there is no mask. (B,)"""
@@ -99,6 +108,32 @@ class MaskedLM(nn.Module):
 
     def forward(self, body: ModelOutput, **_: Tensor | None) -> Tensor:
         return self.out(self.norm(self.act(self.dense(body["last_hidden_state"]))))  # (B,T,D) -> (B,T,V)
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
+
+
+class CausalLM(nn.Module):
+    """a score for each word of the vocabulary as the next token (labels: token ids (B,T), -100 where none is asked)."""
+
+    output = CausalLMOutput
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.out = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+    def forward(self, body: ModelOutput, **_: Tensor | None) -> Tensor:
+        return self.out(body["last_hidden_state"])  # (B,T,D) -> (B,T,V)
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+
+
+class Seq2SeqLM(CausalLM):
+    """a score for each word of the vocabulary at each token of the decoder (labels: token ids (B,T), -100 for none)."""
+
+    output = Seq2SeqLMOutput
+    reads_labels = True
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits.flatten(0, 1), labels.flatten())

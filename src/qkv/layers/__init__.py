@@ -15,11 +15,11 @@ is `out`. Norms are named by what follows them, whether they stand before it (pr
 """
 
 from .attention import Attention, CrossAttention, attend
-from .block import Layers, PostNormBlock, PreNormBlock
+from .block import Layers, PostNormBlock, PreNormBlock, PreNormDecoderBlock
 from .embedding import Embeddings
 from .mlp import MLP, GatedMLP, activation
 
 __all__ = [
     "Attention", "CrossAttention", "Embeddings", "GatedMLP", "Layers", "MLP", "PostNormBlock", "PreNormBlock",
-    "activation", "attend",
+    "PreNormDecoderBlock", "activation", "attend",
 ]  # fmt: skip

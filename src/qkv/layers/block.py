@@ -25,6 +25,19 @@ class PreNormBlock(Block):
         return x + self.dropout(self.mlp(self.mlp_norm(x)))
 
 
+class PreNormDecoderBlock(Block):
+    """T5, Whisper: a pre-norm block that also attends to the encoder's states."""
+
+    def __init__(self, *parts: nn.Module, cross_attn: nn.Module, cross_attn_norm: nn.Module, **named: Any):
+        super().__init__(*parts, **named)
+        self.cross_attn, self.cross_attn_norm = cross_attn, cross_attn_norm
+
+    def forward(self, x: Tensor, mask: Tensor | None, states: Tensor, states_mask: Tensor | None) -> Tensor:
+        x = x + self.dropout(self.attn(self.attn_norm(x), mask))
+        x = x + self.dropout(self.cross_attn(self.cross_attn_norm(x), states_mask, states))
+        return x + self.dropout(self.mlp(self.mlp_norm(x)))
+
+
 class PostNormBlock(Block):
     """BERT and the original Transformer: normalise after each residual sum."""
 

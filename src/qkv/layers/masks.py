@@ -19,5 +19,8 @@ def causal_mask(length: int, padding: Tensor | None, device: torch.device) -> Te
 
 
 def additive(mask: Tensor | None, bias: Tensor) -> Tensor:
-    """A float mask: `bias` (1,H,T,S) where the mask admits, the lowest number of its dtype elsewhere."""
-    return bias if mask is None else bias.masked_fill(~mask, torch.finfo(bias.dtype).min)
+    """A float mask: `bias` (1,H,T,S) where the mask admits, the lowest number of its dtype elsewhere.
+
+    Unlike a bool mask, it makes a row with nothing to attend to spread evenly over all keys.
+    """
+    return bias if mask is None else torch.where(mask, bias, torch.finfo(bias.dtype).min)

@@ -2,4 +2,10 @@
 
 FAMILIES = {
     "bert": "bert",
+    "camembert": "camembert",
+    "distilbert": "distilbert",
+    "gpt2": "gpt2",
+    "roberta": "roberta",
+    "t5": "t5",
+    "xlm-roberta": "xlm_roberta",
 }

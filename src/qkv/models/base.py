@@ -6,7 +6,7 @@ names of its family: `named_parameters()`, `state_dict()`, `model.bert.encoder.l
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from ..checkpoint import KeyMap, Rule, StateDict, write_weights
 from ..config import Config
-from ..errors import nearest
-from ..outputs import BaseModelOutput, ModelOutput
-from .published import View, resolve
+from ..outputs import ModelOutput
+from .published import resolve
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -148,7 +147,7 @@ class PreTrainedModel(nn.Module, metaclass=_Initialised):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """`model.classifier = nn.Linear(...)` replaces the part that is published as "classifier"."""
-        rule = type(self).__dict__.get("keys", self.keys).rules.get(name) if isinstance(value, nn.Module) else None
+        rule = self.keys.rules.get(name) if isinstance(value, nn.Module) else None
         if rule is not None and len(rule.paths) == 1 and "." in rule.paths[0]:
             parent, _, name = rule.paths[0].rpartition(".")
             setattr(self.get_submodule(parent), name, value)
@@ -243,6 +242,7 @@ class Head:
         options, body: keyword arguments of the head and of the body.
         tied: path in the head -> path in the body of the weight it shares.
         ignored: published names that files of this task carry and no model needs.
+        prefix: what files of this task put before the body's names, if not what the family's others do.
     """
 
     cls: type[nn.Module]
@@ -251,6 +251,7 @@ class Head:
     body: Mapping[str, Any] = field(default_factory=dict)
     tied: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+    prefix: str | None = None
 
 
 class BaseModel(PreTrainedModel):
@@ -258,6 +259,10 @@ class BaseModel(PreTrainedModel):
     family's module: BertForSequenceClassification and so on."""
 
     heads: ClassVar[Mapping[str, Head]] = {}
+
+    @classmethod
+    def task_model(cls) -> "type[TaskModel]":
+        return TaskModel
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -272,10 +277,10 @@ class BaseModel(PreTrainedModel):
                 "head_spec": head,
                 "config_class": cls.config_class,
                 "base_model_prefix": cls.base_model_prefix,
-                "keys": cls.keys.headed(head.keys, head.ignored),
+                "keys": cls.keys.headed(head.keys, head.ignored, head.prefix),
                 "tied": {f"head.{name}": f"backbone.{source}" for name, source in head.tied.items()},
             }
-            made = type(TaskModel)(stem + suffix, (TaskModel,), names)
+            made = type(TaskModel)(stem + suffix, (cls.task_model(),), names)
             setattr(sys.modules[cls.__module__], made.__name__, made)
 
 
@@ -289,6 +294,8 @@ class TaskModel(PreTrainedModel):
         super().__init__(config)
         self.backbone = self.backbone_class(config, **{**self.head_spec.body, **body})
         self.head = self.head_spec.cls(config, **self.head_spec.options)
+        if "keys" in vars(self.backbone):  # the body's names depend on its config
+            self.keys = self.backbone.keys.headed(self.head_spec.keys, self.head_spec.ignored, self.head_spec.prefix)
 
     @property
     def base_model(self) -> BaseModel:
@@ -299,12 +306,14 @@ class TaskModel(PreTrainedModel):
         return_dict: bool | None = None, **inputs: Any,
     ) -> ModelOutput | tuple[Any, ...]:  # fmt: skip
         """As the body's, and `labels` for a loss; gives what the head's `output` class says."""
+        inputs = self.complete(inputs, input_ids, labels)
         body = self.backbone(input_ids, attention_mask, return_dict=True, **inputs)
         logits = self.head(body, input_ids=input_ids, attention_mask=attention_mask)
         loss = None if labels is None else self.head.loss(logits, labels)
-        output = self.head.output(loss, logits, hidden_states=body.hidden_states, attentions=body.attentions)
-        return output if _as_dict(self.config, return_dict) else output.to_tuple()
+        kept = {field.name for field in fields(self.head.output)}
+        output = self.head.output(loss=loss, logits=logits, **{k: v for k, v in body.items() if k in kept})
+        return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
 
-
-def _as_dict(config: Config, return_dict: bool | None) -> bool:
-    return config.return_dict if return_dict is None else return_dict
+    def complete(self, inputs: dict[str, Any], ids: Tensor | None, labels: Tensor | None) -> dict[str, Any]:
+        """Inputs of the body that follow from others."""
+        return inputs

@@ -1,7 +1,7 @@
 """From a repository to a model: build without memory, put each tensor of the file in its place, refuse to guess."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -140,10 +140,21 @@ def _fill(model: PreTrainedModel, weights: Iterable[tuple[str, Tensor]], dtype: 
                 info.mismatched[name] = (key, tuple(part.shape), tuple(places[name].shape))
         if places.keys().isdisjoint(ours) and not model.keys.ignores(key):
             info.unexpected.append(key)
-    shared = model._shared()
+    shared = _untie_different(model)
     absent = [name for name, p in nn.Module.named_parameters(model, remove_duplicate=False) if p.is_meta]
     info.missing = {name: model.keys.published_name(name) for name in absent if name not in shared}
     return info
+
+
+def _untie_different(model: PreTrainedModel) -> Mapping[str, str]:
+    """The weights the model shares, without those that the file has with values of their own."""
+    shared = dict(model._shared())
+    for name, source in list(shared.items()):
+        weight, other = model.get_parameter(name), model.get_parameter(source)
+        if not weight.is_meta and not other.is_meta and not torch.equal(weight, other):
+            del shared[name]
+    model.tied = shared
+    return shared
 
 
 def _place(model: PreTrainedModel, name: str, tensor: Tensor) -> None:

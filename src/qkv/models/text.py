@@ -69,16 +69,20 @@ def observed(notes: dict[str, list[Tensor]], x: Tensor) -> dict[str, tuple[Tenso
     return found
 
 
-def check_inputs(model: BaseModel, ids: Tensor | None, embeds: Tensor | None, mask: Tensor | None) -> Tensor | None:
-    """The token ids, after the checks that would otherwise fail deep inside torch."""
+def check_inputs(
+    model: BaseModel, ids: Tensor | None, embeds: Tensor | None, mask: Tensor | None, side: str = ""
+) -> Tensor | None:
+    """The token ids, after the checks that would otherwise fail deep inside torch; `side` begins their names."""
     given = ids if ids is not None else embeds
     if given is None or (ids is not None and embeds is not None):
-        raise ValueError("give either input_ids (B,T) or inputs_embeds (B,T,D), and not both.")
+        raise ValueError(f"give either {side}input_ids (B,T) or {side}inputs_embeds (B,T,D), and not both.")
     if ids is not None and (ids.dim() != 2 or ids.is_floating_point()):
         hint = "; add a batch dimension with input_ids[None]" if ids.dim() == 1 else ""
-        raise ValueError(f"input_ids must be integers of shape (B,T), got {ids.dtype} of shape {tuple(ids.shape)}{hint}.")
+        got = f"{ids.dtype} of shape {tuple(ids.shape)}"
+        raise ValueError(f"{side}input_ids must be integers of shape (B,T), got {got}{hint}.")
     if mask is not None and mask.dim() == 2 and mask.shape != given.shape[:2]:
-        raise ValueError(f"attention_mask {tuple(mask.shape)} must have the shape of input_ids, {tuple(given.shape[:2])}.")
+        expected = tuple(given.shape[:2])
+        raise ValueError(f"{side}attention_mask {tuple(mask.shape)} must have the shape of {side}input_ids, {expected}.")
     limit = getattr(model.config, "max_position_embeddings", None)
     if limit is not None and given.shape[1] > limit - model.reserved_positions:
         raise ValueError(
@@ -88,7 +92,7 @@ def check_inputs(model: BaseModel, ids: Tensor | None, embeds: Tensor | None, ma
     rows = model.get_input_embeddings().num_embeddings
     if ids is not None and ids.numel() and ids.device.type == "cpu" and not 0 <= int(ids.min()) <= int(ids.max()) < rows:
         raise ValueError(
-            f"input_ids holds {int(ids.min())}…{int(ids.max())}, outside the {rows} rows of the token table. Is the "
+            f"{side}input_ids holds {int(ids.min())}…{int(ids.max())}, outside the {rows} rows of the token table. Is the "
             f"tokenizer this model's? After adding tokens call model.resize_token_embeddings(len(tokenizer))."
         )
     return ids

@@ -5,12 +5,13 @@ A call never changes the tokenizer, so one object serves any number of threads w
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding, Tokenizer, pre_tokenizers
 
 from qkv.errors import short
 
@@ -44,6 +45,12 @@ class PreTrainedTokenizer(Vocabulary):
     truncation_side: str = "right"
     pad_token_type_id: int = 0
     split_special_tokens: bool = False
+    words_need_prefix_space: bool = False
+    saved_class: str = "PreTrainedTokenizerFast"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.saved_class = cls.__name__
 
     def __init__(
         self,
@@ -52,19 +59,15 @@ class PreTrainedTokenizer(Vocabulary):
         tokenizer_file: str | os.PathLike[str] | None = None,
         **options: Any,
     ):
-        given = dict(zip([*self.vocab_files_names, "tokenizer_file"], files, strict=False))
-        tokenizer_file = given.pop("tokenizer_file", tokenizer_file)
-        for argument, plain in (("vocab_file", "vocab"), ("merges_file", "merges")):  # the newer generation of names
-            for name in (argument, plain):
-                if options.get(name) is not None or name not in self.vocab_files_names:
-                    given[argument] = options.pop(name, None) or given.get(argument)
+        given = _bound([*self.vocab_files_names, "tokenizer_file"], files, options)
+        tokenizer_file = given.pop("tokenizer_file", None) or tokenizer_file
         options = self._completed(options)
         if tokenizer_object is not None:
             rust = duplicate(tokenizer_object)
         elif tokenizer_file is not None:
             rust = read_tokenizer_json(Path(tokenizer_file))
         else:
-            rust = self.build({name: value for name, value in given.items() if value is not None}, options)
+            rust = self.build(given, options)
         self.vocab_file = given.get("vocab_file")
         self._configure(rust, options)
 
@@ -74,6 +77,13 @@ class PreTrainedTokenizer(Vocabulary):
         raise ValueError(
             f"{cls.__name__} needs tokenizer_file= (a tokenizer.json) or tokenizer_object=, or use from_pretrained()."
         )
+
+    @classmethod
+    def need(cls, files: Mapping[str, Any], name: str) -> Any:
+        """The file given under this name. ValueError when it was not."""
+        if files.get(name) is None:
+            raise ValueError(f"{cls.__name__} needs {name}= ({cls.vocab_files_names[name]}), or use from_pretrained().")
+        return files[name]
 
     def adapt(self, rust: Tokenizer, options: Mapping[str, Any]) -> None:
         """Make a tokenizer that was read from a file follow the options; families override it."""
@@ -102,8 +112,9 @@ class PreTrainedTokenizer(Vocabulary):
         self.split_special_tokens = bool(options.get("split_special_tokens", False))
         self.chat_template = options.get("chat_template")
         self._add_known(added)
+        _prefix_space(rust, bool(options.get("add_prefix_space", False)))
         self.adapt(rust, options)
-        self._engine = Engine(rust)
+        self._engine.forget()
 
     def _add_known(self, added: Mapping[int, Any]) -> None:
         """Add the tokens the configuration knows and the vocabulary lacks, then the special tokens with a role."""
@@ -161,6 +172,11 @@ class PreTrainedTokenizer(Vocabulary):
 
     def _encode(self, text: Any, pair: Any, options: Mapping[str, Any], target: bool = False) -> BatchEncoding:
         words = options["is_split_into_words"]
+        if words and self.words_need_prefix_space and not self.init_kwargs.get("add_prefix_space"):
+            raise ValueError(
+                "Words given one by one need a space before each with this tokenizer. "
+                "Load it with from_pretrained(..., add_prefix_space=True)."
+            )
         items, batched = arrange(text, pair, words)
         encodings = self._engine_for(target).encode(
             items, call.settings(self, options), pretokenized=words, special=options["add_special_tokens"]
@@ -253,6 +269,27 @@ COLUMNS = {
     "special_tokens_mask": "special_tokens_mask",
     "offset_mapping": "offsets",
 }
+
+
+def _bound(names: list[str], files: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """Vocabulary files by name, out of positional and keyword arguments; `vocab=` and `merges=` are the newer names."""
+    if len(files) > len(names):
+        raise TypeError(f"Expected at most {len(names)} positional arguments ({', '.join(names)}), got {len(files)}.")
+    found = dict(zip(names, files, strict=False))
+    for name in ("vocab_file", "merges_file"):
+        for spelling in (name, name.removesuffix("_file")):
+            value = options.pop(spelling, None)
+            found[name] = found.get(name) if value is None else value
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _prefix_space(rust: Tokenizer, wanted: bool) -> None:
+    """Byte-level pre-tokenizers follow add_prefix_space, whatever the file says."""
+    part = rust.pre_tokenizer
+    if isinstance(part, pre_tokenizers.ByteLevel):
+        state = json.loads(part.__getstate__())
+        if state["add_prefix_space"] != wanted:
+            rust.pre_tokenizer = pre_tokenizers.ByteLevel(wanted, state["trim_offsets"], state["use_regex"])
 
 
 def _inherit_state(rust: Tokenizer, options: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ from tokenizers import AddedToken
 from qkv.errors import nearest, short
 
 from .base import PreTrainedTokenizer
-from .families import BY_MODEL_TYPE, CLASSES
 from .special import FLAGS, LISTS, ROLES
+from .table import CLASSES, tokenizer_class
 
 if TYPE_CHECKING:
     from qkv.hub import Repo
@@ -22,29 +22,13 @@ NOT_OPTIONS |= {"special_tokens_map_file", "added_tokens_file", "name_or_path", 
 SWALLOWED = ("use_fast", "tokenizer_type", "from_slow", "legacy_format", "device_map", "dtype", "torch_dtype")
 
 
-def tokenizer_class(name: str | None, model_type: str | None) -> type[PreTrainedTokenizer]:
-    """The class for a `tokenizer_class` name of tokenizer_config.json, else for a `model_type`, else the general one."""
-    if name in CLASSES:
-        return CLASSES[name]
-    if model_type in BY_MODEL_TYPE:
-        return BY_MODEL_TYPE[model_type]
-    return PreTrainedTokenizer
-
-
 def load_tokenizer(repo: Repo, cls: type[PreTrainedTokenizer] | None = None, **kwargs: Any) -> PreTrainedTokenizer:
     """The tokenizer of a repository. kwargs override tokenizer_config.json.
 
     Raises OSError when no tokenizer file is there, ValueError when one is broken.
     """
     config = repo.json("tokenizer_config.json") or {}
-    if cls is None:
-        name = config.get("tokenizer_class")
-        known = isinstance(name, str) and name in CLASSES
-        model = {} if known else repo.json("config.json") or {}
-        model_type = model.get("model_type")
-        cls = tokenizer_class(
-            name if known else model.get("tokenizer_class"), model_type if isinstance(model_type, str) else None
-        )
+    saved_class, cls = (None, cls) if cls else _class(repo, config)
     options: dict[str, Any] = {name: value for name, value in config.items() if name not in NOT_OPTIONS}
     options["added_tokens_decoder"] = _added(config.get("added_tokens_decoder"), repo)
     if "added_tokens_decoder" not in config:
@@ -54,7 +38,19 @@ def load_tokenizer(repo: Repo, cls: type[PreTrainedTokenizer] | None = None, **k
     _same_objects(options)
     options["name_or_path"] = repo.name
     cls, files = _files(repo, cls)
-    return cls(**files, **options)
+    tokenizer = cls(**files, **options)
+    tokenizer.saved_class = saved_class or tokenizer.saved_class
+    return tokenizer
+
+
+def _class(repo: Repo, config: Mapping[str, Any]) -> tuple[str | None, type[PreTrainedTokenizer]]:
+    """The name to save under, if the repository gives a known one, and the class."""
+    name = config.get("tokenizer_class")
+    if isinstance(name, str) and name in CLASSES:
+        return (name if CLASSES[name] is not PreTrainedTokenizer else None), CLASSES[name]
+    model = repo.json("config.json") or {}
+    name, model_type = (str(model.get(key)) for key in ("tokenizer_class", "model_type"))
+    return None, tokenizer_class(name, model_type)
 
 
 def _files(repo: Repo, cls: type[PreTrainedTokenizer]) -> tuple[type[PreTrainedTokenizer], dict[str, Any]]:

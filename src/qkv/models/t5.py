@@ -1,0 +1,189 @@
+"""T5 (Raffel et al., 2019, arXiv:1910.10683): an encoder-decoder that knows positions only by a bias on the scores.
+
+The bias depends on how far a key is from a query, in buckets that widen with distance, and is shared by all layers of a
+stack. Norms are RMSNorm before each sublayer, attention scores are not scaled, and nothing has a bias term.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ..checkpoint import KeyMap
+from ..config import Config
+from ..heads import Seq2SeqLM, SequenceClassifier
+from ..layers import MLP, Attention, CrossAttention, Embeddings, GatedMLP, Layers, PreNormBlock, PreNormDecoderBlock
+from ..layers.masks import additive, causal_mask, padding_mask
+from ..outputs import ModelOutput
+from .base import Head
+from .seq2seq import Seq2SeqModel
+
+
+class T5Config(Config):
+    model_type = "t5"
+    aliases = {
+        "d_model": "hidden_size",
+        "d_kv": "head_dim",
+        "d_ff": "intermediate_size",
+        "num_layers": "num_hidden_layers",
+        "num_heads": "num_attention_heads",
+        "dropout_rate": "hidden_dropout_prob",
+        "layer_norm_epsilon": "layer_norm_eps",
+    }
+
+    vocab_size: int = 32128
+    hidden_size: int = 512
+    head_dim: int = 64
+    intermediate_size: int = 2048
+    num_hidden_layers: int = 6
+    num_decoder_layers: int | None = None  # as many as the encoder has
+    num_attention_heads: int = 8
+    relative_attention_num_buckets: int = 32
+    relative_attention_max_distance: int = 128
+    hidden_dropout_prob: float = 0.1
+    classifier_dropout: float | None = 0.0
+    layer_norm_eps: float = 1e-6
+    initializer_factor: float = 1.0
+    feed_forward_proj: str = "relu"  # "gated-gelu" in T5 v1.1
+    scale_decoder_outputs: bool | None = None  # before the scores of words; by tie_word_embeddings if None
+    is_encoder_decoder: bool = True
+    pad_token_id: int | None = 0
+    eos_token_id: int | list | None = 1
+    decoder_start_token_id: int | None = 0
+
+
+class RelativeBias(nn.Embedding):
+    """A bias (1,H,T,S) for each head by the bucket of the distance from query to key."""
+
+    def __init__(self, c: T5Config, bidirectional: bool):
+        super().__init__(c.relative_attention_num_buckets, c.num_attention_heads)
+        self.bidirectional, self.max_distance = bidirectional, c.relative_attention_max_distance
+
+    def forward(self, queries: int, keys: int) -> Tensor:
+        position = torch.arange(max(queries, keys), device=self.weight.device)
+        distance = position[None, :keys] - position[:queries, None]  # (T,S)
+        return super().forward(self.bucket(distance)).permute(2, 0, 1)[None]
+
+    def bucket(self, distance: Tensor) -> Tensor:
+        """Half of the buckets are one step wide, half widen logarithmically up to the largest distance."""
+        buckets, offset = self.num_embeddings, 0
+        if self.bidirectional:  # the upper half of the buckets is for keys after the query
+            buckets //= 2
+            offset = (distance > 0) * buckets
+            distance = distance.abs()
+        else:
+            distance = (-distance).clamp(min=0)
+        exact = buckets // 2
+        ratio = torch.log(distance.clamp(min=1) / exact) / math.log(self.max_distance / exact)
+        wide = (exact + (ratio * (buckets - exact)).long()).clamp(max=buckets - 1)
+        return offset + torch.where(distance < exact, distance, wide)
+
+
+class Stack(nn.Module):
+    """The encoder or the decoder: blocks, the bias they share, and the norm after them."""
+
+    def __init__(self, c: T5Config, decoder: bool):
+        super().__init__()
+        count = c.num_decoder_layers if decoder and c.num_decoder_layers is not None else c.num_hidden_layers
+        self.layers = Layers(_block(c, decoder) for _ in range(count))
+        self.bias = RelativeBias(c, bidirectional=not decoder)
+        self.norm = nn.RMSNorm(c.hidden_size, c.layer_norm_eps)
+        self.dropout = nn.Dropout(c.hidden_dropout_prob)
+
+    def forward(self, x: Tensor, mask: Tensor | None, *context: Tensor | None) -> Tensor:
+        bias = additive(mask, self.bias(x.shape[1], x.shape[1]))
+        return self.dropout(self.norm(self.layers(self.dropout(x), bias, *context)))
+
+
+def _block(c: T5Config, decoder: bool) -> nn.Module:
+    def attention(cls: type[Attention]) -> Attention:
+        sizes = {"head_dim": c.head_dim, "bias": False, "scale": 1.0, "dropout": c.hidden_dropout_prob}
+        return cls(c.hidden_size, c.num_attention_heads, **sizes)
+
+    def norm() -> nn.Module:
+        return nn.RMSNorm(c.hidden_size, c.layer_norm_eps)
+
+    gated, _, act = c.feed_forward_proj.rpartition("-")
+    mlp = (GatedMLP if gated else MLP)(
+        c.hidden_size,
+        c.intermediate_size,
+        "gelu_new" if c.feed_forward_proj == "gated-gelu" else act,
+        bias=False,
+        dropout=c.hidden_dropout_prob,
+    )
+    parts = attention(Attention), mlp, norm(), norm(), c.hidden_dropout_prob
+    if not decoder:
+        return PreNormBlock(*parts)
+    return PreNormDecoderBlock(*parts, cross_attn=attention(CrossAttention), cross_attn_norm=norm())
+
+
+class T5LM(Seq2SeqLM):
+    """a score for each word of the vocabulary at each token of the decoder (labels: token ids (B,T), -100 for none)."""
+
+    def __init__(self, config: T5Config):
+        super().__init__(config)
+        scaled = config.scale_decoder_outputs  # a table made for inputs gives too large scores
+        self.scale = config.hidden_size**-0.5 if (config.tie_word_embeddings if scaled is None else scaled) else 1.0
+
+    def forward(self, body: ModelOutput, **_: Tensor | None) -> Tensor:
+        return self.out(body["last_hidden_state"] * self.scale)
+
+
+def _keys(side: str, mlp: int, gated: bool) -> dict[str, str]:
+    theirs, ours = f"{side}.block.{{}}.layer", f"{side}.layers.{{}}"
+    up = {"wi_0": "gate_proj", "wi_1": "up_proj"} if gated else {"wi": "up_proj"}
+    return {
+        f"{side}.block.0.layer.0.SelfAttention.relative_attention_bias": f"{side}.bias",
+        **{f"{theirs}.0.SelfAttention.{x}": f"{ours}.attn.{x}_proj" for x in "qkvo"},
+        f"{theirs}.0.layer_norm": f"{ours}.attn_norm",
+        **{f"{theirs}.{mlp}.DenseReluDense.{x}": f"{ours}.mlp.{y}" for x, y in (up | {"wo": "down_proj"}).items()},
+        f"{theirs}.{mlp}.layer_norm": f"{ours}.mlp_norm",
+        f"{side}.final_layer_norm": f"{side}.norm",
+    }
+
+
+def _key_map(gated: bool) -> KeyMap:
+    cross, ours = "decoder.block.{}.layer.1", "decoder.layers.{}"
+    return KeyMap(
+        {
+            "shared": "embed.token",
+            **_keys("encoder", 1, gated),
+            **_keys("decoder", 2, gated),
+            **{f"{cross}.EncDecAttention.{x}": f"{ours}.cross_attn.{x}_proj" for x in "qkvo"},
+            f"{cross}.layer_norm": f"{ours}.cross_attn_norm",
+        },
+        prefix="transformer.",
+        ignored=(
+            "encoder.embed_tokens.weight", "decoder.embed_tokens.weight",
+            "decoder.block.{}.layer.{}.EncDecAttention.relative_attention_bias.weight",
+        ),
+    )  # fmt: skip
+
+
+class T5Model(Seq2SeqModel):
+    config_class = T5Config
+    base_model_prefix = "transformer"
+    keys = _key_map(gated=False)
+    heads = {
+        "ForConditionalGeneration": Head(T5LM, {"lm_head": "out"}, tied={"out.weight": "embed.token.weight"}, prefix=""),
+        "ForSequenceClassification": Head(
+            SequenceClassifier,
+            {"classification_head.dense": "dense", "classification_head.out_proj": "out"},
+            {"token": "eos", "act": "tanh", "dropout": "classifier_dropout", "early": True},
+        ),
+    }
+
+    def __init__(self, config: T5Config):
+        super().__init__(config)
+        self.keys = _key_map(gated=config.feed_forward_proj.startswith("gated-"))
+        self.embed = Embeddings(config.vocab_size, config.hidden_size)
+        self.encoder = Stack(config, decoder=False)
+        self.decoder = Stack(config, decoder=True)
+
+    def encode(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        return self.encoder(x, padding_mask(mask))
+
+    def decode(self, x: Tensor, mask: Tensor | None, states: Tensor, states_mask: Tensor | None) -> Tensor:
+        causal = causal_mask(x.shape[1], padding_mask(mask), x.device)
+        cross = padding_mask(states_mask)
+        return self.decoder(x, causal, states, None if cross is None else additive(cross, x.new_zeros(1, 1, 1, 1)))

@@ -1,0 +1,71 @@
+"""Which class a repository means: by the `tokenizer_class` it names, or by its `model_type`."""
+
+from __future__ import annotations
+
+from . import families
+from .base import PreTrainedTokenizer
+
+
+class NoTypesTokenizer(PreTrainedTokenizer):
+    """A family that is fully told by its tokenizer.json and takes no token types."""
+
+    model_input_names = families.NO_TYPES
+
+
+class LeftPaddedTokenizer(NoTypesTokenizer):
+    """The same, padded on the left: decoders that generate."""
+
+    padding_side = "left"
+
+
+# families with files of their own (classes of families.py) need no line here
+_LIKE = {
+    families.BertTokenizer: "LayoutLM MobileBert Lxmert Funnel ConvBert SqueezeBert Retribert",
+    families.RobertaTokenizer: "Bart Longformer Blenderbot LED MVP Deberta",
+    families.XLMRobertaTokenizer: "XLMRobertaXL",
+    families.T5Tokenizer: "MT5 UMT5",
+    NoTypesTokenizer: "CLIP Whisper Qwen2 Qwen3 MBart MBart50 NLLB Pegasus Cohere GPTNeoX Barthez GPTNeoXJapanese Nougat Siglip",
+    LeftPaddedTokenizer: "Gemma Bloom CodeLlama",
+}
+_GENERAL = ("PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend", "PreTrainedTokenizerBase", "SentencePieceBackend")
+_OWN = (
+    *(families.BertTokenizer, families.DistilBertTokenizer, families.ElectraTokenizer, families.MPNetTokenizer),
+    *(families.GPT2Tokenizer, families.RobertaTokenizer, families.XLMRobertaTokenizer, families.CamembertTokenizer),
+    *(families.T5Tokenizer, families.AlbertTokenizer, families.DebertaV2Tokenizer, families.LlamaTokenizer),
+)
+_NAMED: dict[str, type[PreTrainedTokenizer]] = {cls.__name__: cls for cls in _OWN} | {
+    f"{name}Tokenizer": cls for cls, names in _LIKE.items() for name in names.split()
+}
+CLASSES: dict[str, type[PreTrainedTokenizer]] = (
+    dict.fromkeys(_GENERAL, PreTrainedTokenizer) | _NAMED | {f"{name}Fast": cls for name, cls in _NAMED.items()}
+)
+
+BY_MODEL_TYPE: dict[str, type[PreTrainedTokenizer]] = {
+    model_type: CLASSES[f"{name}Tokenizer"]
+    for name, model_types in {
+        "Bert": "bert mobilebert layoutlm lxmert funnel convbert squeezebert visual_bert vilt blip",
+        "DistilBert": "distilbert",
+        "Electra": "electra",
+        "MPNet": "mpnet",
+        "GPT2": "gpt2 gpt_neo gptj opt",
+        "Roberta": "roberta bart longformer blenderbot led mvp deberta",
+        "XLMRoberta": "xlm-roberta xlm-roberta-xl",
+        "Camembert": "camembert",
+        "T5": "t5 mt5 umt5",
+        "Albert": "albert",
+        "DebertaV2": "deberta-v2",
+        "Llama": "llama mistral mixtral phi3",
+        "Gemma": "gemma gemma2 gemma3 gemma3_text bloom",
+        "Qwen2": "qwen2 qwen3 qwen2_vl qwen2_5_vl clip whisper mbart pegasus gpt_neox smollm3 modernbert siglip",
+    }.items()
+    for model_type in model_types.split()
+}
+
+
+def tokenizer_class(name: str | None, model_type: str | None) -> type[PreTrainedTokenizer]:
+    """The class for a `tokenizer_class` name of tokenizer_config.json, else for a `model_type`, else the general one."""
+    if name in CLASSES:
+        return CLASSES[name]
+    if model_type in BY_MODEL_TYPE:
+        return BY_MODEL_TYPE[model_type]
+    return PreTrainedTokenizer

@@ -1,0 +1,101 @@
+"""Record what the reference library's tokenizers return; runs in an environment that has `transformers`.
+
+    python tools/golden_tokenizers.py vocab             train the small vocabularies again (needs sentencepiece)
+    python tools/golden_tokenizers.py record [NAME...]  write tests/parity/tokenizers/golden/NAME.json
+
+What is kept is a digest of ids, offsets and word ids per block of 250 strings, and the outputs of a table of calls in full.
+The version of the reference is written into each file; the test compares without it.
+"""
+
+import io
+import json
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+DATA = Path(__file__).parents[1] / "tests" / "parity" / "tokenizers"
+sys.path.insert(0, str(DATA))
+
+import digests  # noqa: E402
+from cases import CASES, VOCAB  # noqa: E402
+from corpus import KINDS, Choice, mixed, sentence, strings, written  # noqa: E402
+from languages import SENTENCES, WORDS  # noqa: E402
+
+
+def training_text() -> list[str]:
+    pick = Choice(7)
+    made = [kind(pick) for kind in (sentence, written, mixed) for _ in range(1500)]
+    return [line for text in [*made, *SENTENCES * 3, *map(" ".join, WORDS * 3)] for line in text.split("\n") if line.strip()]
+
+
+def train() -> None:
+    import sentencepiece
+    from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer
+
+    VOCAB.mkdir(exist_ok=True)
+    text = training_text()
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    piece = BertWordPieceTokenizer(lowercase=False, strip_accents=False)
+    piece.train_from_iterator(text, vocab_size=1500, min_frequency=1, special_tokens=specials, show_progress=False)
+    piece.save_model(str(VOCAB))
+    lines = (VOCAB / "vocab.txt").read_text().split("\n")
+    (VOCAB / "mpnet.txt").write_text("\n".join(["<s>", "<pad>", "</s>", "<unk>", "[UNK]", *lines[5:-1], "<mask>", ""]))
+    level = ByteLevelBPETokenizer()
+    specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "<|endoftext|>"]
+    level.train_from_iterator(text, vocab_size=1200, min_frequency=2, special_tokens=specials, show_progress=False)
+    level.save_model(str(VOCAB))
+    rules = VOCAB / "rules.tsv"  # a small character map of our own, tab-separated code points in hexadecimal
+    rules.write_text("2019\t27\n201C\t22\n201D\t22\nFB01\t66 69\n3000\t20\n200B\t\n2026\t2E 2E 2E\nE9\t65 301\n")
+    kinds = {
+        "unigram": {},
+        "t5": {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1},
+        "albert": {"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1, "control_symbols": "[CLS],[SEP],[MASK]",
+                   "user_defined_symbols": "(,),–,£", "normalization_rule_tsv": rules},
+        "deberta": {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3, "pad_piece": "[PAD]", "bos_piece": "[CLS]",
+                    "eos_piece": "[SEP]", "unk_piece": "[UNK]", "normalization_rule_tsv": rules},
+        "llama": {"model_type": "bpe", "byte_fallback": True, "normalization_rule_name": "identity", "split_digits": True,
+                  "remove_extra_whitespaces": False, "user_defined_symbols": "<sep>,▁▁▁▁"},
+    }
+    for name, options in kinds.items():
+        out = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(text), model_writer=out, hard_vocab_limit=False, num_threads=1, minloglevel=2,
+            **{"vocab_size": 1100, "character_coverage": 0.995} | {k: str(v) if isinstance(v, Path) else v for k, v in options.items()},
+        )
+        (VOCAB / f"{name}.model").write_bytes(out.getvalue())
+    rules.unlink()
+
+
+def record(names: list[str]) -> None:
+    import transformers
+
+    warnings.simplefilter("ignore")
+    transformers.logging.set_verbosity_error()
+    (DATA / "golden").mkdir(exist_ok=True)
+    texts = strings()
+    for name in names or CASES:
+        case = CASES[name]
+        with tempfile.TemporaryDirectory() as parent:
+            loaded = getattr(transformers, case.cls.removesuffix("Fast") + "Fast").from_pretrained(case.folder(Path(parent)))
+        golden = {"reference": transformers.__version__, "strings": digests.of_strings(loaded, texts[:: case.step])}
+        golden["calls"] = digests.of_calls(loaded)
+        golden["facts"] = digests.of_facts(loaded)
+        path = DATA / "golden" / f"{name}.json"
+        if transformers.__version__.startswith("4."):
+            path.write_text(json.dumps(golden, ensure_ascii=True, separators=(",", ":")) + "\n")
+            print(name, len(golden["strings"]), "blocks", path.stat().st_size, "bytes")
+            continue
+        before = json.loads(path.read_text())
+        for part in ("strings", "calls", "facts"):
+            pairs = zip(before[part], golden[part]) if part != "facts" else ((before[part].get(k), v) for k, v in golden[part].items())
+            print(name, part, "differing from", before["reference"], sum(a != b for a, b in pairs), "of", len(golden[part]))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["vocab"]:
+        train()
+    elif sys.argv[1:2] == ["record"]:
+        record(sys.argv[2:])
+    else:
+        sys.exit(__doc__)

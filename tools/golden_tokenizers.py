@@ -26,7 +26,9 @@ from languages import SENTENCES, WORDS  # noqa: E402
 def training_text() -> list[str]:
     pick = Choice(7)
     made = [kind(pick) for kind in (sentence, written, mixed) for _ in range(1500)]
-    return [line for text in [*made, *SENTENCES * 3, *map(" ".join, WORDS * 3)] for line in text.split("\n") if line.strip()]
+    return [
+        line for text in [*made, *SENTENCES * 3, *map(" ".join, WORDS * 3)] for line in text.split("\n") if line.strip()
+    ]
 
 
 def train() -> None:
@@ -50,18 +52,45 @@ def train() -> None:
     kinds = {
         "unigram": {},
         "t5": {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1},
-        "albert": {"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1, "control_symbols": "[CLS],[SEP],[MASK]",
-                   "user_defined_symbols": "(,),–,£", "normalization_rule_tsv": rules},
-        "deberta": {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3, "pad_piece": "[PAD]", "bos_piece": "[CLS]",
-                    "eos_piece": "[SEP]", "unk_piece": "[UNK]", "normalization_rule_tsv": rules},
-        "llama": {"model_type": "bpe", "byte_fallback": True, "normalization_rule_name": "identity", "split_digits": True,
-                  "remove_extra_whitespaces": False, "user_defined_symbols": "<sep>,▁▁▁▁"},
+        "albert": {
+            "pad_id": 0,
+            "unk_id": 1,
+            "bos_id": -1,
+            "eos_id": -1,
+            "control_symbols": "[CLS],[SEP],[MASK]",
+            "user_defined_symbols": "(,),–,£",
+            "normalization_rule_tsv": rules,
+        },
+        "deberta": {
+            "pad_id": 0,
+            "bos_id": 1,
+            "eos_id": 2,
+            "unk_id": 3,
+            "pad_piece": "[PAD]",
+            "bos_piece": "[CLS]",
+            "eos_piece": "[SEP]",
+            "unk_piece": "[UNK]",
+            "normalization_rule_tsv": rules,
+        },
+        "llama": {
+            "model_type": "bpe",
+            "byte_fallback": True,
+            "normalization_rule_name": "identity",
+            "split_digits": True,
+            "remove_extra_whitespaces": False,
+            "user_defined_symbols": "<sep>,▁▁▁▁",
+        },
     }
     for name, options in kinds.items():
         out = io.BytesIO()
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(text), model_writer=out, hard_vocab_limit=False, num_threads=1, minloglevel=2,
-            **{"vocab_size": 1100, "character_coverage": 0.995} | {k: str(v) if isinstance(v, Path) else v for k, v in options.items()},
+            sentence_iterator=iter(text),
+            model_writer=out,
+            hard_vocab_limit=False,
+            num_threads=1,
+            minloglevel=2,
+            **{"vocab_size": 1100, "character_coverage": 0.995}
+            | {k: str(v) if isinstance(v, Path) else v for k, v in options.items()},
         )
         (VOCAB / f"{name}.model").write_bytes(out.getvalue())
     rules.unlink()
@@ -77,7 +106,9 @@ def record(names: list[str]) -> None:
     for name in names or CASES:
         case = CASES[name]
         with tempfile.TemporaryDirectory() as parent:
-            loaded = getattr(transformers, case.cls.removesuffix("Fast") + "Fast").from_pretrained(case.folder(Path(parent)))
+            loaded = getattr(transformers, case.cls.removesuffix("Fast") + "Fast").from_pretrained(
+                case.folder(Path(parent))
+            )
         golden = {"reference": transformers.__version__, "strings": digests.of_strings(loaded, texts[:: case.step])}
         golden["calls"] = digests.of_calls(loaded)
         golden["facts"] = digests.of_facts(loaded)
@@ -88,8 +119,20 @@ def record(names: list[str]) -> None:
             continue
         before = json.loads(path.read_text())
         for part in ("strings", "calls", "facts"):
-            pairs = zip(before[part], golden[part]) if part != "facts" else ((before[part].get(k), v) for k, v in golden[part].items())
-            print(name, part, "differing from", before["reference"], sum(a != b for a, b in pairs), "of", len(golden[part]))
+            pairs = (
+                zip(before[part], golden[part])
+                if part != "facts"
+                else ((before[part].get(k), v) for k, v in golden[part].items())
+            )
+            print(
+                name,
+                part,
+                "differing from",
+                before["reference"],
+                sum(a != b for a, b in pairs),
+                "of",
+                len(golden[part]),
+            )
 
 
 if __name__ == "__main__":

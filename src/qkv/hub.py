@@ -219,9 +219,9 @@ def _explained(error: BaseException | None, repo: HubRepo, wanted: str) -> OSErr
 
     status = getattr(getattr(error, "response", None), "status_code", None)
     disk = isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError) and error.errno
-    name, site, cache = short(repo.name, 60), short(constants.ENDPOINT, 60)[1:-1], short(str(repo.cache), 60)
+    name, site, cache = short(repo.name, 72), short(constants.ENDPOINT, 50)[1:-1], short(str(repo.cache), 44)
     login = "type: hf auth login (or pass token=...)"
-    missing = f"{wanted} of {name} (revision {short(repo.revision, 40)}) is not in the cache {cache}"
+    missing = f"{wanted} of {name} (revision {short(repo.revision, 24)}) is not in the cache {cache}"
     folder = "or pass a folder such as './model'"
     rows = (
         (

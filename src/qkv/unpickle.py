@@ -1,9 +1,10 @@
 """Reads PyTorch weight files (`pytorch_model.bin`) without running anything that is in them.
 
 Such a file is a pickle plus raw bytes: a zip archive since torch 1.6, before that five pickles in a row and then the
-bytes. A pickle is a program, so the usual reader does what the file's author wrote. The machine here has only the opcodes
-that weights need, finds their few names in a closed table, and makes descriptions: no name from a file is imported,
-looked up or called. Tensors are made last, as views of the mapped file, when each size has been checked.
+bytes. A pickle is a program, so the usual reader does what the file's author wrote. The machine here has only the
+opcodes that weights need, finds their few names in a closed table, and makes descriptions: no name from a file is
+imported, looked up or called. Tensors are made last, as views of the mapped file, when each size has been checked.
+No step costs more than the bytes it reads, because values can be recalled and used again a million times.
 """
 
 import itertools
@@ -24,13 +25,22 @@ from qkv.errors import short
 MAX_PICKLE = 64 << 20  # bytes of all pickles together
 MAX_STEPS = 1 << 22  # opcodes of one pickle: a tensor takes about 32, and each can cost a few hundred bytes
 MAX_ENTRIES = 1 << 17  # files in the zip archive
+MAX_KEY = 1 << 20  # of a dict with numbers as keys: optimizers have some
 MAX_RANK = 64  # torch's own limit
 MAX_INT = 1 << 48  # of a size, stride or offset: above any real file, below torch's overflows
 MAX_EXPANDED = 1 << 20  # bytes of a tensor that repeats its elements (stride 0) and so is larger than its storage
+MAX_ITEMS = 100  # of a trainer's file around the weights
 ALIGNMENT = 16  # bytes, for the widest dtype
 WRAPPERS = ("state_dict", "model", "model_state_dict", "module")  # where trainers put the weights
 LEGACY = [0x1950A86A20F9469CFC6C, 1001]  # magic number and version of the format before torch 1.6
-REFUSED = dict(zip((b"i", b"o", b"\x81", b"\x92", b"\x82"), ("INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1")))
+REFUSED: dict[bytes, str] = {
+    b"i": "INST",
+    b"o": "OBJ",
+    b"\x81": "NEWOBJ",
+    b"\x92": "NEWOBJ_EX",
+    b"\x82": "EXT1",
+    b"P": "PERSID",
+}
 FULL = 0xFFFFFFFF  # a 32-bit zip field whose value stands in a 64-bit one
 
 
@@ -56,21 +66,20 @@ def _require(condition: bool, otherwise: str) -> None:
         raise ValueError(otherwise)
 
 
-def _typed(values: tuple[Any, ...], *types: type) -> tuple[Any, ...]:
-    """`values` if they are of exactly these types, with no int below zero or beyond any real file."""
-    if tuple(map(type, values)) != types:
+def _typed(values: Any, *types: type) -> tuple[Any, ...]:
+    """`values` if it is a tuple of exactly these types, with no int below zero or beyond any real file."""
+    if type(values) is not tuple or len(values) != len(types) or tuple(map(type, values)) != types:
         wanted = ", ".join(kind.__name__.strip("_") for kind in types[:6]) or "nothing"
         raise ValueError(f"it has other data where ({wanted}) must stand")
-    _require(
-        all(0 <= v < MAX_INT for v in values if type(v) is int), "it has a negative or absurd size, stride or offset"
-    )
+    right = all(0 <= value < MAX_INT for value in values if type(value) is int)
+    _require(right, "it has a negative or absurd size, stride or offset")
     return values
 
 
 def _tensor(args: tuple[Any, ...], needed: int) -> _Tensor:
     storage, offset, size, stride = _typed(args[:4], _Storage, int, tuple, tuple)
     # What may follow marks conjugate and negated views.
-    _require(len(args) >= needed and not any(args[needed:]), "it describes a tensor in an unknown way")
+    _require(needed <= len(args) <= 8 and not any(args[needed:]), "it describes a tensor in an unknown way")
     _require(len(size) == len(stride) <= MAX_RANK, f"it has a tensor of {len(size)} sizes and {len(stride)} strides")
     _typed((*size, *stride), *[int] * 2 * len(size))
     (dtype,) = _typed(args[6:7], torch.dtype) if needed == 7 else (storage.dtype,)
@@ -99,12 +108,12 @@ class _Machine:
 
     def __init__(self, data: mmap.mmap, position: int, end: int):
         self.data, self.position, self.end = data, position, min(end, position + MAX_PICKLE)
-        self.stack: list[Any] = []
-        self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}
         self.declared: dict[str, tuple[torch.dtype, int]] = {}
 
     def load(self) -> Any:
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}
         for _ in range(MAX_STEPS):
             code = self.take(1)
             if code == b".":
@@ -157,7 +166,7 @@ class _Machine:
 
     def build(self, target: Any, state: Any) -> Any:
         # Module.state_dict() keeps versions of its layers in this attribute: they say nothing of the weights.
-        right = type(target) is OrderedDict and type(state) is dict and {*state} <= {"_metadata"}
+        right = type(target) is OrderedDict and type(state) is dict and len(state) == 1 and "_metadata" in state
         _require(right, "it sets attributes of an object")
         return target
 
@@ -168,24 +177,22 @@ class _Machine:
 
     def set_items(self, *values: Any) -> tuple[()]:
         target = self.stack[-1]
-        _require(
-            type(target) in (dict, OrderedDict) and len(values) % 2 == 0, "it sets items of something else than a dict"
-        )
-        for key, value in zip(values[::2], values[1::2]):
-            # Hashing other keys may take exponential time: a pair of twice the same pair of twice the same pair ...
-            _require(
-                type(key) in (str, int) and key not in target, "it has a dict with a key of a wrong type or given twice"
-            )
+        right = type(target) in (dict, OrderedDict) and len(values) % 2 == 0
+        _require(right, "it sets items of something that is no dict")
+        for key, value in zip(values[::2], values[1::2], strict=True):
+            # Other keys are traps: nested tuples take exponential time to hash, and large ints can collide.
+            right = type(key) is str or (type(key) is int and 0 <= key < MAX_KEY)
+            _require(right and key not in target, "it has a key that is given twice or is no text")
             target[key] = value
         return ()
 
     def storage(self, saved: Any) -> _Storage:
-        _require(type(saved) is tuple, "it refers to something that is no storage")
+        _require(type(saved) is tuple and len(saved) in (5, 6), "it refers to something that is no storage")
         tag, dtype, key, _, count = _typed(saved[:5], str, torch.dtype, str, str, int)
         _require(tag == "storage" and len(key) <= 100, "it refers to something that is no storage")
         _require(self.declared.setdefault(key, (dtype, count)) == (dtype, count), f"storage {short(key)} has two sizes")
-        view = saved[5:] if saved[5:] != (None,) else ()
-        _, start, part = _typed(*view, str, int, int) if view else ("", 0, count)
+        view = saved[5] if len(saved) == 6 else None
+        _, start, part = ("", 0, count) if view is None else _typed(view, str, int, int)
         _require(start + part <= count, f"storage {short(key)} has a part outside itself")
         return _Storage(key, dtype, start, part)
 
@@ -224,20 +231,17 @@ def _entries(data: mmap.mmap) -> dict[bytes, tuple[int, int]]:
         (end,) = struct.unpack_from("<8xQ", data, end - 20)
         count, size, at = struct.unpack_from("<32xQQQ", data, end)
     _require(count <= MAX_ENTRIES and size <= MAX_PICKLE and at + size <= end, "its zip directory is too large")
-    entries, extents = {}, [(at, at)]
+    entries, extents = {}, [(at, len(data))]
     for _ in range(count):
         mark, flags, method, *sizes, name, extra, comment, header = struct.unpack_from("<4s4xHH8xIIHHH8xI", data, at)
         at += 46 + name
         packed, size, header = _wide(data[at : at + extra], *sizes, header)
-        _require(
-            mark == b"PK\1\2" and method == flags & 1 == 0 and packed == size, "its zip entries are not plainly stored"
-        )
+        right = mark == b"PK\1\2" and not method and not flags & 1 and packed == size
+        _require(right, "its zip entries are not plainly stored")
         local, *lengths = struct.unpack_from("<4s22xHH", data, header)
         start = header + 30 + sum(lengths)
-        _require(
-            local == b"PK\3\4" and data[at - name : at] not in entries,
-            "its zip directory is damaged or has a name twice",
-        )
+        right = local == b"PK\3\4" and data[at - name : at] not in entries
+        _require(right, "its zip directory is damaged or has a name twice")
         entries[data[at - name : at]] = (start, size)
         extents.append((header, start + size))
         at += extra + comment
@@ -283,19 +287,20 @@ def _read_legacy(data: mmap.mmap) -> tuple[Any, dict[str, tuple[int, int]]]:
 def _select(state: Any) -> dict[str, _Tensor]:
     """The mapping of names to tensors: `state` itself, or the only one in it under a name that trainers use."""
 
-    def flat(value: Any) -> bool:
-        right = type(value) in (dict, OrderedDict)
-        return right and all(type(k) is str and type(v) is _Tensor for k, v in value.items())
+    def odd(value: Any) -> list[Any]:
+        return [k for k, v in value.items() if type(k) is not str or type(v) is not _Tensor]
 
-    if flat(state):
+    dicts = (dict, OrderedDict)
+    _require(type(state) in dicts, f"it holds no dict of tensors but a {type(state).__name__.strip('_')}")
+    if not (others := odd(state)):
         return state
-    _require(type(state) in (dict, OrderedDict), f"it holds no dict of tensors but a {type(state).__name__.strip('_')}")
-    inner = [key for key, value in state.items() if value and flat(value)]
-    if len(inner) == 1 and inner[0] in WRAPPERS:
+    inner = [key for key in others[:MAX_ITEMS] if type(state[key]) in dicts and state[key] and not odd(state[key])]
+    if len(inner) == 1 and inner[0] in WRAPPERS and len(others) <= MAX_ITEMS:
         return state[inner[0]]
-    odd = next(key for key, value in state.items() if type(key) is not str or type(value) is not _Tensor)
-    odd, kind = short(odd[:60] if type(odd) is str else odd), type(state[odd]).__name__.strip("_")
-    raise ValueError(f"its item {odd} is no tensor but a {kind}, and there is not exactly one dict of tensors in it")
+    name, kind = short(others[0], 40), type(state[others[0]]).__name__.strip("_")
+    raise ValueError(
+        f"its item {name} is a {kind}, and exactly one dict of tensors named {', '.join(WRAPPERS)} is not in it"
+    )
 
 
 def _raw(file: BinaryIO, data: mmap.mmap, start: int, size: int) -> torch.UntypedStorage:
@@ -314,7 +319,7 @@ def _make(tensor: _Tensor, raw: torch.UntypedStorage) -> torch.Tensor:
     part, width = tensor.storage, tensor.dtype.itemsize
     begin, room = part.start * part.dtype.itemsize, part.count * part.dtype.itemsize
     need = math.prod(tensor.size) * width
-    last = sum((size - 1) * stride for size, stride in zip(tensor.size, tensor.stride)) if need else -1
+    last = sum((size - 1) * stride for size, stride in zip(tensor.size, tensor.stride, strict=True)) if need else -1
     _require((tensor.offset + last + 1) * width <= room, "it has a tensor that reaches beyond its storage")
     _require(need <= max(room, MAX_EXPANDED), "it has a tensor far larger than its storage")
     _require(begin % width == 0 and math.prod(size or 1 for size in tensor.size) < MAX_INT, "it has an absurd tensor")
@@ -345,6 +350,6 @@ def read_bin(path: Path) -> dict[str, torch.Tensor]:
     except (ValueError, LookupError, OverflowError, struct.error) as error:
         reason = str(error) if type(error) is ValueError else "its structure is damaged"
         raise ValueError(
-            f"{str(path)[-80:]} was not loaded: {reason[:160]}. Download it again, or convert it where you trust it: "
+            f"{str(path)[-70:]} was not loaded: {reason[:150]}. Download it again, or convert it where you trust it: "
             "safetensors.torch.save_file(torch.load(file, weights_only=True), 'model.safetensors')"
         ) from None

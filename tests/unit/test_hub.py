@@ -356,6 +356,13 @@ def test_a_cache_that_cannot_be_written(online, tmp_path):
         online(fetch, "org/m", "config.json", cache_dir=str(tmp_path / "file"))
 
 
+def test_long_names_make_no_long_messages(workers, tmp_path):
+    repo, cache = "o" * 96 + "/" + "m" * 96, str(tmp_path / ("c" * 200))
+    for worker in ("dead", "offline"):
+        with fails(OSError, "./model"):
+            workers[worker](fetch, repo, "f" * 190 + ".json", revision="r" * 200, cache_dir=cache)
+
+
 def test_a_local_folder_opens_no_socket(folder, workers):
     expected = (str(folder / "config.json"), sorted(FILES))
     assert workers["offline"](look, folder, "config.json", revision="v2", token="hf_writer") == expected

@@ -272,7 +272,7 @@ class BaseModel(PreTrainedModel):
         for suffix, head in cls.heads.items():
             names = {
                 "__module__": cls.__module__,
-                "__doc__": f"{stem} with {head.cls.__doc__ or 'a task head'}",
+                "__doc__": f"{stem} with {(head.cls.__doc__ or 'a head').splitlines()[0]}",
                 "backbone_class": cls,
                 "head_spec": head,
                 "config_class": cls.config_class,

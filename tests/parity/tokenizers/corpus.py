@@ -9,17 +9,136 @@ from languages import SENTENCES, WORDS
 
 COUNT = 20_000
 EMOJI = ["😀", "👩‍👩‍👧‍👦", "🏳️‍🌈", "🇧🇷", "🇯🇵🇫🇷", "👍🏽", "1️⃣", "❤️", "🧑🏿‍🚀", "☕", "🫠", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "♂️", "🙂‍↔️", "⚠"]
-INVISIBLE = ["\u200b", "\u200c", "\u200d", "\ufeff", "\u2060", "\u00ad", "\u200e", "\u202e", "\u2066", "\u034f", "\ufe0f"]
-SPACES = [" ", "  ", "\t", "\n", "\r\n", "\u00a0", "\u3000", "\u2009", "\u2028", "\u2029", "\u205f", "    ", "\x0b", "\x0c", "\x85"]
+INVISIBLE = [
+    "\u200b",
+    "\u200c",
+    "\u200d",
+    "\ufeff",
+    "\u2060",
+    "\u00ad",
+    "\u200e",
+    "\u202e",
+    "\u2066",
+    "\u034f",
+    "\ufe0f",
+]
+SPACES = [
+    " ",
+    "  ",
+    "\t",
+    "\n",
+    "\r\n",
+    "\u00a0",
+    "\u3000",
+    "\u2009",
+    "\u2028",
+    "\u2029",
+    "\u205f",
+    "    ",
+    "\x0b",
+    "\x0c",
+    "\x85",
+]
 CONTROLS = [chr(i) for i in [*range(32), *range(127, 160)]] + ["\ufffd", "\ufffe", "\U0010ffff", "\ue000", "\ufdd0"]
-PUNCTUATION = list(".,;:!?\"'()[]{}<>-–—…«»„“”‘’。、!?·/\\|@#$%^&*_+=~`¡¿§°") + ["...", "--", "''", "``", " - ", "?!", "::"]
-LITERALS = ["[CLS]", "[SEP]", "[MASK]", "[PAD]", "[UNK]", "<s>", "</s>", "<pad>", "<unk>", "<mask>", "<extra_id_0>", "<extra_id_42>"]
-LITERALS += ["<|endoftext|>", "<|im_start|>", "[MAS", "MASK]", "<s", "/s>", "<0x0A>", "##ing", "▁", "▁the", "Ġthe", "<s>NOTUSED", "[cls]", "<MASK>"]
-CODE = ["def f(x):\n\treturn x ** 2  # square\n", "for (int i = 0; i < n; ++i) { a[i] += b[i]; }", "SELECT name FROM t WHERE id=42;"]
-CODE += ["<div class=\"row\">&nbsp;&amp;</div>", "{\"key\": [1, 2.5e-3, null], \"π\": true}", "x = y if z else ~w  \n    pass", "$ ls -la | grep '^d'"]
-ADDRESSES = ["https://example.org/a/b?q=1&r=%20#top", "mail.me+tag@example.co.uk", "192.168.0.1:8080", "C:\\Users\\x\\file.txt", "www.пример.рф", "@user #tag"]
-NUMBERS = ["3.14159", "1,000,000", "9,", "2026-11-22", "½ ⅓ ²³", "٣٤٥", "५६७", "①②", "Ⅷ", "1e-10", "50%", "$9.99", "+49 30 123", "12:34:56", "0x1F"]
-LIGATURES = ["ffi", "ﬁ", "ß", "ſt", "Ĳ", "㎏", "ﷺ", "Ａｂｃ１２３", "ｶﾞ", "ﾊﾟ", "Å", "Ω", "ǆ", "ŉ", "∑x²", "①", "℡", "İi", "ΑΣ", "ẞ", "한글", "각"]
+PUNCTUATION = list(".,;:!?\"'()[]{}<>-–—…«»„“”‘’。、!?·/\\|@#$%^&*_+=~`¡¿§°") + [
+    "...",
+    "--",
+    "''",
+    "``",
+    " - ",
+    "?!",
+    "::",
+]
+LITERALS = [
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "[PAD]",
+    "[UNK]",
+    "<s>",
+    "</s>",
+    "<pad>",
+    "<unk>",
+    "<mask>",
+    "<extra_id_0>",
+    "<extra_id_42>",
+]
+LITERALS += [
+    "<|endoftext|>",
+    "<|im_start|>",
+    "[MAS",
+    "MASK]",
+    "<s",
+    "/s>",
+    "<0x0A>",
+    "##ing",
+    "▁",
+    "▁the",
+    "Ġthe",
+    "<s>NOTUSED",
+    "[cls]",
+    "<MASK>",
+]
+CODE = [
+    "def f(x):\n\treturn x ** 2  # square\n",
+    "for (int i = 0; i < n; ++i) { a[i] += b[i]; }",
+    "SELECT name FROM t WHERE id=42;",
+]
+CODE += [
+    '<div class="row">&nbsp;&amp;</div>',
+    '{"key": [1, 2.5e-3, null], "π": true}',
+    "x = y if z else ~w  \n    pass",
+    "$ ls -la | grep '^d'",
+]
+ADDRESSES = [
+    "https://example.org/a/b?q=1&r=%20#top",
+    "mail.me+tag@example.co.uk",
+    "192.168.0.1:8080",
+    "C:\\Users\\x\\file.txt",
+    "www.пример.рф",
+    "@user #tag",
+]
+NUMBERS = [
+    "3.14159",
+    "1,000,000",
+    "9,",
+    "2026-11-22",
+    "½ ⅓ ²³",
+    "٣٤٥",
+    "५६७",
+    "①②",
+    "Ⅷ",
+    "1e-10",
+    "50%",
+    "$9.99",
+    "+49 30 123",
+    "12:34:56",
+    "0x1F",
+]
+LIGATURES = [
+    "ffi",
+    "ﬁ",
+    "ß",
+    "ſt",
+    "Ĳ",
+    "㎏",
+    "ﷺ",
+    "Ａｂｃ１２３",
+    "ｶﾞ",
+    "ﾊﾟ",
+    "Å",
+    "Ω",
+    "ǆ",
+    "ŉ",
+    "∑x²",
+    "①",
+    "℡",
+    "İi",
+    "ΑΣ",
+    "ẞ",
+    "한글",
+    "각",
+]
 FORMS = ["NFC", "NFD", "NFKC", "NFKD"]
 
 
@@ -88,7 +207,20 @@ def very_long(pick: Choice) -> str:
     return pick.of(["", sentence(pick) + " "]) + (word * 10_000)[: 8_000 + pick.below(4_000)]
 
 
-KINDS = (sentence, written, mixed, invisible, controls, emoji, whitespace, technical, literals, anything, sentence, mixed)
+KINDS = (
+    sentence,
+    written,
+    mixed,
+    invisible,
+    controls,
+    emoji,
+    whitespace,
+    technical,
+    literals,
+    anything,
+    sentence,
+    mixed,
+)
 
 
 def strings(count: int = COUNT, seed: int = 2026) -> list[str]:

@@ -25,15 +25,37 @@ def of_strings(tokenizer, texts: list[str]) -> list[str]:
 
 def calls() -> list[tuple[tuple, dict]]:
     """Arguments of calls: every way to pad and to cut, single and paired, text and words."""
-    inputs = [(LONG,), (LONG, SHORT), ([LONG, SHORT, "", "x"],), ([(LONG, SHORT), (SHORT, LONG)],), ([LONG, SHORT], [SHORT, LONG])]
+    inputs = [
+        (LONG,),
+        (LONG, SHORT),
+        ([LONG, SHORT, "", "x"],),
+        ([(LONG, SHORT), (SHORT, LONG)],),
+        ([LONG, SHORT], [SHORT, LONG]),
+    ]
     modes = [{}, {"padding": True}, {"padding": "max_length", "max_length": 30}, {"truncation": True, "max_length": 9}]
     modes += [{"padding": "longest", "pad_to_multiple_of": 8}, {"max_length": 12}, {"add_special_tokens": False}]
-    modes += [{"padding": "max_length", "truncation": True, "max_length": 16, "padding_side": "left", "pad_to_multiple_of": 4}]
-    modes += [{"truncation": "longest_first", "max_length": 11, "stride": 2, "return_overflowing_tokens": True, "padding": True}]
+    modes += [
+        {"padding": "max_length", "truncation": True, "max_length": 16, "padding_side": "left", "pad_to_multiple_of": 4}
+    ]
+    modes += [
+        {
+            "truncation": "longest_first",
+            "max_length": 11,
+            "stride": 2,
+            "return_overflowing_tokens": True,
+            "padding": True,
+        }
+    ]
     modes += [{"truncation": "only_first", "max_length": 20, "stride": 3, "return_overflowing_tokens": True}]
     modes += [{"truncation": True, "max_length": 10, "add_special_tokens": False, "return_length": True}]
     made = [(given, mode) for given in inputs for mode in modes]
-    second = {"truncation": "only_second", "max_length": 24, "stride": 2, "return_overflowing_tokens": True, "padding": "max_length"}
+    second = {
+        "truncation": "only_second",
+        "max_length": 24,
+        "stride": 2,
+        "return_overflowing_tokens": True,
+        "padding": "max_length",
+    }
     made += [((SHORT, LONG), second), (([SHORT, "x"], [LONG, LONG]), second)]
     for words in ((WORDS,), (WORDS, WORDS[:2]), ([WORDS, WORDS[:3]],), ([WORDS[:2], WORDS], [WORDS, WORDS[2:]])):
         made += [(words, {"is_split_into_words": True} | mode) for mode in (modes[1], modes[3], modes[8])]
@@ -51,7 +73,9 @@ def of_calls(tokenizer) -> list:
             more = {"return_offsets_mapping": True, "return_special_tokens_mask": True, "return_token_type_ids": True}
             try:
                 made = tokenizer(*given, **more, **options)
-            except Exception:
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException:  # panics of the Rust library among them
                 found.append("refused")
                 continue
             rows = [[encoding.sequence_ids, encoding.word_ids, encoding.tokens] for encoding in made.encodings]

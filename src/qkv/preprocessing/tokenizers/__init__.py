@@ -11,20 +11,22 @@ import os
 from .base import PreTrainedTokenizer
 from .batch import BatchEncoding, CharSpan, TokenSpan
 from .families import (
-    AlbertTokenizer,
     BertTokenizer,
-    CamembertTokenizer,
-    DebertaV2Tokenizer,
     DistilBertTokenizer,
     ElectraTokenizer,
     GPT2Tokenizer,
-    LlamaTokenizer,
     MPNetTokenizer,
     RobertaTokenizer,
+)
+from .loading import load_tokenizer
+from .sentencepiece_families import (
+    AlbertTokenizer,
+    CamembertTokenizer,
+    DebertaV2Tokenizer,
+    LlamaTokenizer,
     T5Tokenizer,
     XLMRobertaTokenizer,
 )
-from .loading import load_tokenizer
 from .table import CLASSES, tokenizer_class
 
 PreTrainedTokenizerFast = PreTrainedTokenizer

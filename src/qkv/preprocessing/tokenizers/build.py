@@ -80,9 +80,7 @@ def byte_level(vocab: Any, merges: Any, options: Mapping[str, Any]) -> Tokenizer
     """Byte-level BPE as GPT-2 has it, without special tokens."""
     table, pairs = read_vocab(vocab), read_merges(merges)
     model = guarded(
-        lambda: models.BPE(
-            table, pairs, continuing_subword_prefix="", end_of_word_suffix="", fuse_unk=False
-        ),
+        lambda: models.BPE(table, pairs, continuing_subword_prefix="", end_of_word_suffix="", fuse_unk=False),
         _name(merges),
     )
     rust = Tokenizer(model)

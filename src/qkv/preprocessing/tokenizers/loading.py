@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
 # keys that name files, code or the class itself: never taken from a repository as options
 NOT_OPTIONS = {"tokenizer_class", "tokenizer_file", "vocab_file", "merges_file", "vocab", "merges", "tokenizer_object"}
-NOT_OPTIONS |= {"special_tokens_map_file", "added_tokens_file", "name_or_path", "auto_map", "backend", "is_local", "init_inputs"}
+NOT_OPTIONS |= {
+    "special_tokens_map_file",
+    "added_tokens_file",
+    "name_or_path",
+    "auto_map",
+    "backend",
+    "is_local",
+    "init_inputs",
+}
 SWALLOWED = ("use_fast", "tokenizer_type", "from_slow", "legacy_format", "device_map", "dtype", "torch_dtype")
 
 
@@ -37,7 +45,10 @@ def load_tokenizer(repo: Repo, cls: type[PreTrainedTokenizer] | None = None, **k
     options.update({name: value for name, value in kwargs.items() if name not in SWALLOWED})
     _same_objects(options)
     options["name_or_path"] = repo.name
-    cls, files = _files(repo, cls)
+    # a class nobody here knows may cut text in any way: its vocab.txt says too little to guess
+    cls, files = _files(
+        repo, cls, guess=not cls.vocab_files_names and config.get("tokenizer_class") in (None, *CLASSES)
+    )
     tokenizer = cls(**files, **options)
     tokenizer.saved_class = saved_class or tokenizer.saved_class
     return tokenizer
@@ -53,7 +64,7 @@ def _class(repo: Repo, config: Mapping[str, Any]) -> tuple[str | None, type[PreT
     return None, tokenizer_class(name, model_type)
 
 
-def _files(repo: Repo, cls: type[PreTrainedTokenizer]) -> tuple[type[PreTrainedTokenizer], dict[str, Any]]:
+def _files(repo: Repo, cls: type[PreTrainedTokenizer], guess: bool) -> tuple[type[PreTrainedTokenizer], dict[str, Any]]:
     path = repo.file("tokenizer.json")
     if path is not None:
         return cls, {"tokenizer_file": path}
@@ -62,7 +73,7 @@ def _files(repo: Repo, cls: type[PreTrainedTokenizer]) -> tuple[type[PreTrainedT
         if all(found.values()):
             return cls, found
     wanted = ["tokenizer.json", *cls.vocab_files_names.values()]
-    for kind in () if cls.vocab_files_names else ("BertTokenizer", "GPT2Tokenizer"):
+    for kind in ("BertTokenizer", "GPT2Tokenizer") if guess else ():
         found = {argument: repo.file(name) for argument, name in CLASSES[kind].vocab_files_names.items()}
         if all(found.values()):
             return CLASSES[kind], found
@@ -134,7 +145,11 @@ def _chat_template(repo: Repo, config: Mapping[str, Any]) -> Any:
     path = repo.file("chat_template.jinja")
     given = config.get("chat_template")
     if isinstance(given, list):
-        given = {one["name"]: one["template"] for one in given if isinstance(one, dict) and {"name", "template"} <= one.keys()}
+        given = {
+            one["name"]: one["template"]
+            for one in given
+            if isinstance(one, dict) and {"name", "template"} <= one.keys()
+        }
     if path is None:
         return given
     template = path.read_text(encoding="utf-8")

@@ -40,13 +40,17 @@ def pad(
     rows = data[main]
     if not rows:
         return BatchEncoding(data | ({"attention_mask": []} if return_attention_mask else {}))
-    plan = strategy(self, {**DEFAULTS, "padding": padding, "max_length": max_length, "truncation": False, "verbose": False})
+    plan = strategy(
+        self, {**DEFAULTS, "padding": padding, "max_length": max_length, "truncation": False, "verbose": False}
+    )
     single = not isinstance(rows[0], list)
     if single:
         data = {key: [value] for key, value in data.items()}
     for key, value in data.items():
         if len(value) != len(data[main]):
-            raise ValueError(f"{key!r} has {len(value)} rows and {main!r} {len(data[main])}: they must be equally many.")
+            raise ValueError(
+                f"{key!r} has {len(value)} rows and {main!r} {len(data[main])}: they must be equally many."
+            )
     masked = "attention_mask" in self.model_input_names if return_attention_mask is None else return_attention_mask
     if masked and "attention_mask" not in data:
         data["attention_mask"] = [[1] * len(row) for row in data[main]]
@@ -81,7 +85,12 @@ def _rounded(length: int, multiple: int | None) -> int:
 def _fill(self: PreTrainedTokenizer, data: dict[str, Any], main: str, length: int, side: str) -> None:
     if side not in ("right", "left"):
         raise ValueError(f"padding_side={short(side)} is not known. Use 'right' or 'left'.")
-    fill = {main: self.pad_token_id, "attention_mask": 0, "token_type_ids": self.pad_token_type_id, "special_tokens_mask": 1}
+    fill = {
+        main: self.pad_token_id,
+        "attention_mask": 0,
+        "token_type_ids": self.pad_token_type_id,
+        "special_tokens_mask": 1,
+    }
     missing = [max(length - len(row), 0) for row in data[main]]
     for key in fill.keys() & data.keys():
         filled = []

@@ -25,8 +25,7 @@ def marked(token: Token, special: bool) -> AddedToken:
     """The token as AddedToken that is special when it said so, or when it has a role."""
     if isinstance(token, str):
         return AddedToken(token, special=special)
-    token.special = token.special or special
-    return token
+    return AddedToken(**{**token.__getstate__(), "special": token.special or special})
 
 
 @dataclass(frozen=True)
@@ -136,9 +135,7 @@ def prepare_for_model(
     if options["return_overflowing_tokens"] and pair and plan.truncation == "longest_first":
         raise ValueError("Pairs cut 'longest_first' give no overflowing tokens. Use 'only_first' or 'only_second'.")
     if plan.truncation != "do_not_truncate" and plan.max_length and excess > 0:
-        ids, pair_ids, overflowing = truncate_sequences(
-            self, ids, pair_ids, excess, plan.truncation, options["stride"]
-        )
+        ids, pair_ids, overflowing = truncate_sequences(self, ids, pair_ids, excess, plan.truncation, options["stride"])
     data: dict[str, Any] = {}
     if options["return_overflowing_tokens"]:
         data = {"overflowing_tokens": overflowing, "num_truncated_tokens": excess}

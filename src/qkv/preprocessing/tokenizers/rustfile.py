@@ -33,7 +33,9 @@ def read_tokenizer_json(path: Path) -> Tokenizer:
 def read_text(path: Path, limit: int = MAX_BYTES) -> str:
     """A text file of bounded size. OSError when it is not there, ValueError when it is empty, too large or not text."""
     if not path.is_file():
-        raise FileNotFoundError(f"There is no file {short(str(path), 200)}. Pass the path of a tokenizer or vocabulary file.")
+        raise FileNotFoundError(
+            f"There is no file {short(str(path), 200)}. Pass the path of a tokenizer or vocabulary file."
+        )
     if path.stat().st_size > limit:
         raise ValueError(f"{short(str(path), 200)} has {path.stat().st_size} bytes; the limit is {limit}.")
     try:

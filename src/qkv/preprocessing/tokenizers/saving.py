@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,12 @@ from qkv.errors import short
 if TYPE_CHECKING:
     from .base import PreTrainedTokenizer
 
-CONFIG, ROLES_FILE, RUST, TEMPLATE = "tokenizer_config.json", "special_tokens_map.json", "tokenizer.json", "chat_template.jinja"
+CONFIG, ROLES_FILE, RUST, TEMPLATE = (
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "chat_template.jinja",
+)
 
 
 def save_pretrained(
@@ -45,10 +51,24 @@ def save_pretrained(
         written.append(write_file(folder, "added_tokens.json", _text(beyond)))
     written.append(write_file(folder, RUST, self._engine.rust.to_str(pretty=True)))
     if push_to_hub:
-        from qkv.hub import push_folder
-
-        push_folder(folder, kwargs.pop("repo_id", folder.resolve().name), **kwargs)
+        _push(folder, kwargs.pop("repo_id", folder.resolve().name), kwargs)
     return tuple(map(str, written))
+
+
+def push_to_hub(self: PreTrainedTokenizer, repo_id: str, **kwargs: Any) -> Any:
+    """Save and upload to a Hub repository, which is made if need be; kwargs: commit_message, private, token, revision,
+    create_pr, tags. Raises OSError when the Hub refuses."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_pretrained(self, folder)
+        return _push(Path(folder), repo_id, kwargs)
+
+
+def _push(folder: Path, repo_id: str, kwargs: dict[str, Any]) -> Any:
+    from qkv.hub import push_folder
+
+    for ignored in ("use_temp_dir", "max_shard_size", "safe_serialization", "legacy_format", "filename_prefix"):
+        kwargs.pop(ignored, None)
+    return push_folder(folder, repo_id, **kwargs)
 
 
 def save_vocabulary(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import families
+from . import sentencepiece_families as pieces
 from .base import PreTrainedTokenizer
 
 
@@ -19,19 +20,25 @@ class LeftPaddedTokenizer(NoTypesTokenizer):
 
 
 # families with files of their own (classes of families.py) need no line here
-_LIKE = {
+_LIKE: dict[type[PreTrainedTokenizer], str] = {
     families.BertTokenizer: "LayoutLM MobileBert Lxmert Funnel ConvBert SqueezeBert Retribert",
     families.RobertaTokenizer: "Bart Longformer Blenderbot LED MVP Deberta",
-    families.XLMRobertaTokenizer: "XLMRobertaXL",
-    families.T5Tokenizer: "MT5 UMT5",
-    NoTypesTokenizer: "CLIP Whisper Qwen2 Qwen3 MBart MBart50 NLLB Pegasus Cohere GPTNeoX Barthez GPTNeoXJapanese Nougat Siglip",
+    pieces.XLMRobertaTokenizer: "XLMRobertaXL",
+    pieces.T5Tokenizer: "MT5 UMT5",
+    NoTypesTokenizer: "CLIP Whisper Qwen2 Qwen3 MBart MBart50 NLLB Pegasus Cohere GPTNeoX Barthez Nougat Siglip",
     LeftPaddedTokenizer: "Gemma Bloom CodeLlama",
 }
-_GENERAL = ("PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend", "PreTrainedTokenizerBase", "SentencePieceBackend")
-_OWN = (
+_GENERAL = (
+    "PreTrainedTokenizer",
+    "PreTrainedTokenizerFast",
+    "TokenizersBackend",
+    "PreTrainedTokenizerBase",
+    "SentencePieceBackend",
+)
+_OWN: tuple[type[PreTrainedTokenizer], ...] = (
     *(families.BertTokenizer, families.DistilBertTokenizer, families.ElectraTokenizer, families.MPNetTokenizer),
-    *(families.GPT2Tokenizer, families.RobertaTokenizer, families.XLMRobertaTokenizer, families.CamembertTokenizer),
-    *(families.T5Tokenizer, families.AlbertTokenizer, families.DebertaV2Tokenizer, families.LlamaTokenizer),
+    *(families.GPT2Tokenizer, families.RobertaTokenizer, pieces.XLMRobertaTokenizer, pieces.CamembertTokenizer),
+    *(pieces.T5Tokenizer, pieces.AlbertTokenizer, pieces.DebertaV2Tokenizer, pieces.LlamaTokenizer),
 )
 _NAMED: dict[str, type[PreTrainedTokenizer]] = {cls.__name__: cls for cls in _OWN} | {
     f"{name}Tokenizer": cls for cls, names in _LIKE.items() for name in names.split()

@@ -1,0 +1,140 @@
+"""Pipeline: raw input -> preprocess -> forward in batches -> postprocess -> plain results.
+
+    "great film" - preprocess  -> rows of token ids          [{"input_ids": [101, 2307, 2143, 102], ...}]
+                 - forward     -> the model's output, rows of similar length together
+                 - postprocess -> [{"label": "POSITIVE", "score": 0.9998}]
+
+A task's file gives an Options class, `preprocess` and `postprocess`. One input may become several rows (a long text in
+windows); `postprocess` gets them back together. A call keeps nothing: threads can share a pipeline.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+
+from ..errors import nearest, short
+from ..models.base import PreTrainedModel
+from ..models.loading import choose_device
+from .batching import batches
+
+WINDOW = 4096  # inputs that are tokenized and sorted together
+Row = dict[str, list[int]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a call can set, with defaults; a task's file adds its own fields."""
+
+    batch_size: int | None = None  # rows of a batch at most; a token budget decides if None
+    num_workers: int = 0  # accepted for compatibility: tokenization already runs in threads
+
+
+class Pipeline:
+    """A model, its tokenizer and the steps around them.
+
+    Args:
+        model: in evaluation mode; it is moved to `device` if one is given (a number, a name or a torch.device).
+        options: of the task, as defaults of every call; see the Options class in the task's file.
+    """
+
+    task: ClassVar[str] = ""
+    options_class: ClassVar[type[Options]] = Options
+
+    def __init__(self, model: PreTrainedModel, tokenizer: Any = None, *, device: Any = None, **options: Any):
+        self.model = model.eval() if device is None else model.to(choose_device(device)).eval()
+        self.tokenizer = tokenizer
+        self.options = self._changed(self.options_class(), options)
+
+    # ---------------------------------------------------------------------------------------------- for a task
+
+    def preprocess(self, inputs: list[Any], options: Any) -> list[list[Row]]:
+        """The rows of each input."""
+        raise NotImplementedError
+
+    def postprocess(self, outputs: list[dict[str, torch.Tensor]], options: Any) -> Any:
+        """The result of one input from the model's output for its rows, each without a batch dimension."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------------------------------------- for everyone
+
+    def __call__(self, inputs: Any, **options: Any) -> Any:
+        """Results for one input, or a list for a list; lazily, one by one, for a generator or a dataset.
+
+        Raises: TypeError for an input of another kind, or an unknown option.
+        """
+        chosen = self._changed(self.options, options)
+        if self.is_single(inputs):
+            return self.run([inputs], chosen)[0]
+        if isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes):
+            return [result for start in range(0, len(inputs), WINDOW) for result in self.run(inputs[start : start + WINDOW], chosen)]
+        if hasattr(inputs, "__getitem__") and hasattr(inputs, "__len__"):  # a dataset: as a list, but lazily
+            return self._lazily((inputs[i] for i in range(len(inputs))), chosen, WINDOW)
+        if isinstance(inputs, Iterable) and not isinstance(inputs, str | bytes | dict):
+            # A generator may wait for our answer before it gives the next input: take no more than asked.
+            return self._lazily(iter(inputs), chosen, chosen.batch_size or 1)
+        raise TypeError(f"{self.task} takes {self.accepts()}, or a list or iterable of them; got {short(inputs)}.")
+
+    def is_single(self, inputs: Any) -> bool:
+        return isinstance(inputs, str)
+
+    def accepts(self) -> str:
+        return "a string"
+
+    def run(self, inputs: Sequence[Any], options: Any) -> list[Any]:
+        """Results for a list of inputs, in order."""
+        if not inputs:
+            return []
+        grouped = self.preprocess(list(inputs), options)
+        rows = [row for group in grouped for row in group]
+        outputs = self._forward(rows, options.batch_size)
+        ends = iter(outputs)
+        return [self.postprocess(list(islice(ends, len(group))), options) for group in grouped]
+
+    @torch.inference_mode()
+    def _forward(self, rows: list[Row], batch_size: int | None) -> list[dict[str, torch.Tensor]]:
+        """The model's output for each row, computed in batches of similar length."""
+        outputs: list[dict[str, torch.Tensor]] = [{}] * len(rows)
+        for batch in batches([len(row["input_ids"]) for row in rows], rows=batch_size):
+            padded = self.tokenizer.pad([rows[i] for i in batch], padding=len(batch) > 1, return_tensors="pt")
+            result = self.model(**{name: tensor.to(self.model.device) for name, tensor in padded.items()})
+            tensors = {k: v.float().cpu() for k, v in result.items() if isinstance(v, torch.Tensor)}
+            for place, i in enumerate(batch):
+                outputs[i] = {name: tensor[place] for name, tensor in tensors.items()}
+        return outputs
+
+    def _lazily(self, inputs: Iterator[Any], options: Any, window: int) -> Iterator[Any]:
+        while taken := list(islice(inputs, window)):
+            yield from self.run(taken, options)
+
+    def _changed(self, options: Any, changes: dict[str, Any]) -> Any:
+        unknown = changes.keys() - {field.name for field in fields(options)}
+        if unknown:
+            name = sorted(unknown)[0]
+            near = nearest(name, (field.name for field in fields(options)))
+            raise TypeError(f"{self.task} has no option {name!r}; the nearest are {near}.")
+        return replace(options, **changes) if changes else options
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def limit(self) -> int:
+        """The most tokens a row can have: by the tokenizer, or by the model's position table."""
+        table = getattr(self.model.config, "max_position_embeddings", None)
+        limit = self.tokenizer.model_max_length
+        return limit if table is None else min(limit, table - self.model.base_model.reserved_positions)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model and its tokenizer into one folder."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(task={self.task!r}, model={self.model.config.name_or_path!r}, device={self.device})"
+
+

@@ -1,0 +1,122 @@
+"""pipeline(): from a task's name, or a model's, to a ready Pipeline; and the table of tasks."""
+
+import importlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import auto
+from ..config import Config
+from ..errors import nearest, short
+from ..hub import is_cached, split_options
+from ..network import reachable
+from ..models.base import PreTrainedModel
+from .base import Pipeline
+
+logger = logging.getLogger("qkv")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Where a task's pipeline is, which models do it, and which one is used when none is named."""
+
+    file: str
+    pipeline: str
+    model: str  # an Auto class
+    default: str
+    embedded: str = ""  # a folder in qkv/assets that stands in for the default without a network
+
+
+TASKS = {
+    "text-classification": Task(
+        "text_classification",
+        "TextClassificationPipeline",
+        "AutoModelForSequenceClassification",
+        "distilbert/distilbert-base-uncased-finetuned-sst-2-english",
+        embedded="sentiment",
+    ),
+}
+ALIASES = {"sentiment-analysis": "text-classification"}
+ASSETS = Path(__file__).parent.parent / "assets"
+MODEL_ARGUMENTS = ("dtype", "torch_dtype", "device_map")
+UNUSED = ("framework", "use_fast", "feature_extractor", "image_processor", "processor", "pipeline_class")
+
+
+def pipeline(
+    task: str | None = None, model: Any = None, config: Any = None, tokenizer: Any = None, *, device: Any = None,
+    model_kwargs: dict[str, Any] | None = None, **options: Any,
+) -> Pipeline:  # fmt: skip
+    """A ready-made path from raw input to results.
+
+    Args:
+        task: "text-classification" or "sentiment-analysis"; read from the model if None.
+        model: a folder, a name on the Hub, or a loaded model; the task's default if None.
+        config, tokenizer: as names or objects, if not the model's own.
+        device: -1 or "cpu", 0 or "cuda:0", a torch.device, "auto"; CPU if None.
+        model_kwargs: passed to from_pretrained.
+        options: revision, token, cache_dir, local_files_only, dtype, device_map; the rest are the task's, such as top_k.
+
+    Raises: KeyError for an unknown task; OSError if the model is not found; ValueError if it cannot do the task.
+    """
+    for name in UNUSED:
+        options.pop(name, None)
+    where, options = split_options(options)
+    loading = {name: options.pop(name) for name in MODEL_ARGUMENTS if name in options} | (model_kwargs or {})
+    if model is None and task is None:
+        raise ValueError(f"name a task or a model, such as pipeline('sentiment-analysis'). Tasks: {_names()}.")
+    name = find_task(task) if task is not None else _task_of(model, config, where)
+    if model is None:
+        model, where = default_model(name, where), where
+    if not isinstance(model, PreTrainedModel):
+        tokenizer = model if tokenizer is None else tokenizer
+        config = auto.AutoConfig.from_pretrained(config, **where) if isinstance(config, str | Path) else config
+        cls = getattr(auto, TASKS[name].model)
+        model = cls.from_pretrained(model, config=config, device=device, complete=True, **where, **loading)
+    if tokenizer is None:
+        raise ValueError("a loaded model needs its tokenizer beside it: pipeline(task, model=model, tokenizer=tokenizer).")
+    if isinstance(tokenizer, str | Path):
+        tokenizer = auto.AutoTokenizer.from_pretrained(tokenizer, **where)
+    return _pipeline_class(name)(model, tokenizer, device=device, **options)
+
+
+def find_task(name: str) -> str:
+    """The task that a name or an alias stands for. Raises KeyError for another."""
+    found = ALIASES.get(name, name)
+    if found not in TASKS:
+        raise KeyError(f"unknown task {short(name)}; the nearest are {nearest(name, [*TASKS, *ALIASES])}. All: {_names()}.")
+    return found
+
+
+def default_model(task: str, where: dict[str, Any]) -> str:
+    """The model of a task when none is named: the usual one, or the embedded one where that cannot be had."""
+    entry = TASKS[task]
+    if not entry.embedded or where or is_cached(entry.default) or reachable():
+        return entry.default
+    logger.warning(
+        "No network, and %s is not in the cache: using the sentiment model that comes with qkv. Name a model to end this.",
+        entry.default,
+    )
+    return str(ASSETS / entry.embedded)
+
+
+def _task_of(model: Any, config: Any, where: dict[str, Any]) -> str:
+    """The task that a model was made for, by the class that its config names."""
+    if isinstance(model, PreTrainedModel):
+        config = model.config
+    elif not isinstance(config, Config):
+        config = auto.AutoConfig.from_pretrained(model if config is None else config, **where)
+    names = config.architectures or []
+    for task, entry in TASKS.items():
+        if any(str(name).endswith(suffix) for name in names for suffix in getattr(auto, entry.model).suffix):
+            return task
+    raise ValueError(f"the config names {short(names)}, which does no task of qkv's; name one: {_names()}.")
+
+
+def _pipeline_class(task: str) -> type[Pipeline]:
+    module = importlib.import_module(f".{TASKS[task].file}", __package__)
+    return getattr(module, TASKS[task].pipeline)
+
+
+def _names() -> str:
+    return ", ".join(sorted([*TASKS, *ALIASES]))

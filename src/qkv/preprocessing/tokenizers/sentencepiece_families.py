@@ -1,0 +1,158 @@
+"""The families whose vocabulary is a SentencePiece file: how their ids, normalisation and special tokens differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers
+
+from . import build
+from . import sentencepiece as spm
+from .base import PreTrainedTokenizer
+from .families import BERT, NO_TYPES, ROBERTA, mask, normalized
+
+
+class XLMRobertaTokenizer(PreTrainedTokenizer):
+    """SentencePiece with fairseq's ids: four special tokens in front, <mask> at the end."""
+
+    vocab_files_names = {"vocab_file": "sentencepiece.bpe.model"}
+    model_input_names = NO_TYPES
+    defaults = {**ROBERTA, "mask_token": mask("<mask>")}
+
+    @classmethod
+    def build(cls, files: Mapping[str, Any], options: Mapping[str, Any]) -> Tokenizer:
+        rust, model = build.sentencepiece(cls.need(files, "vocab_file"), cls.arrange)
+        rust.normalizer = build.spaces_trimmed(model)
+        build.metaspace(rust)
+        build.frame(rust, "<s> $A </s>", "<s> $A </s> </s> $B </s>", {"<s>", "</s>"})
+        return rust
+
+    @staticmethod
+    def arrange(model: spm.Model) -> tuple[build.Vocab, int]:
+        """The checkpoint's ids: fairseq's special tokens, the pieces after SentencePiece's own three, the mask."""
+        front = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]
+        return [*front, *build.scores(model)[3:], ("<mask>", 0.0)], 3
+
+
+class CamembertTokenizer(XLMRobertaTokenizer):
+    """XLM-R's scheme with French pieces and fairseq's unused entries."""
+
+    unused = ("<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED")
+    defaults = {**XLMRobertaTokenizer.defaults, "additional_special_tokens": list(unused)}
+
+    @staticmethod
+    def arrange(model: spm.Model) -> tuple[build.Vocab, int]:
+        """The checkpoint's ids; SentencePiece's own <unk> is kept out of use by its score."""
+        front = [(token, 0.0) for token in ("<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>")]
+        return [*front, ("<unk>NOTUSED", -100.0), *build.scores(model)[1:], ("<mask>", 0.0)], 3
+
+
+class T5Tokenizer(PreTrainedTokenizer):
+    """SentencePiece plus <extra_id_0> ... for masked spans; </s> after each text."""
+
+    vocab_files_names = {"vocab_file": "spiece.model"}
+    model_input_names = NO_TYPES
+    defaults = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "extra_ids": 100}
+
+    def _completed(self, options: dict[str, Any]) -> dict[str, Any]:
+        options = super()._completed(options)
+        extra = list(options.get("additional_special_tokens") or options.get("extra_special_tokens") or [])
+        if not any("<extra_id_" in str(token) for token in extra):
+            extra += [f"<extra_id_{index}>" for index in range(int(options["extra_ids"]))]
+        return {**options, "additional_special_tokens": extra, "extra_special_tokens": None}
+
+    @classmethod
+    def build(cls, files: Mapping[str, Any], options: Mapping[str, Any]) -> Tokenizer:
+        def arrange(model: spm.Model) -> tuple[build.Vocab, int]:
+            spans = [(f"<extra_id_{index}>", 0.0) for index in reversed(range(int(options["extra_ids"])))]
+            return [*build.scores(model), *spans], model.unk_id
+
+        rust, model = build.sentencepiece(cls.need(files, "vocab_file"), arrange)
+        rust.normalizer = build.spaces_trimmed(model)
+        build.metaspace(rust)
+        build.frame(rust, "$A </s>", "$A </s> $B </s>", {"</s>"})
+        return rust
+
+
+class AlbertTokenizer(PreTrainedTokenizer):
+    """SentencePiece over lower-cased text without accents; pieces like "9," are avoided."""
+
+    vocab_files_names = {"vocab_file": "spiece.model"}
+    defaults = {**BERT, "bos_token": "[CLS]", "eos_token": "[SEP]", "unk_token": "<unk>", "pad_token": "<pad>"}
+    defaults |= {"mask_token": mask("[MASK]"), "do_lower_case": True, "remove_space": True, "keep_accents": False}
+
+    @classmethod
+    def build(cls, files: Mapping[str, Any], options: Mapping[str, Any]) -> Tokenizer:
+        rust, model = build.sentencepiece(cls.need(files, "vocab_file"), cls.arrange)
+        steps: list[Any] = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
+        if not options["keep_accents"]:
+            steps += [normalizers.NFKD(), normalizers.StripAccents()]
+        if options["do_lower_case"]:
+            steps.append(normalizers.Lowercase())
+        rust.normalizer = normalizers.Sequence([*steps, *build.charsmap(model), _one_space()])
+        build.metaspace(rust)
+        build.frame(rust, "[CLS]:0 $A:0 [SEP]:0", "[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1", {"[CLS]", "[SEP]"})
+        return rust
+
+    @staticmethod
+    def arrange(model: spm.Model) -> tuple[build.Vocab, int]:
+        """Pieces of a digit and a comma are scored out of use."""
+        return [
+            (text, score - 100 if len(text) > 1 and text[-1] == "," and text[-2].isdigit() else score)
+            for text, score in build.scores(model)
+        ], model.unk_id
+
+
+class DebertaV2Tokenizer(PreTrainedTokenizer):
+    """SentencePiece with BERT's special tokens."""
+
+    vocab_files_names = {"vocab_file": "spm.model"}
+    defaults = {**BERT, "bos_token": "[CLS]", "eos_token": "[SEP]", "unk_token": normalized("[UNK]")}
+    defaults |= {"do_lower_case": False, "split_by_punct": False}
+
+    @classmethod
+    def build(cls, files: Mapping[str, Any], options: Mapping[str, Any]) -> Tokenizer:
+        rust, model = build.sentencepiece(cls.need(files, "vocab_file"))
+        lower = [normalizers.Lowercase()] if options["do_lower_case"] else []
+        rust.normalizer = normalizers.Sequence([*lower, normalizers.Strip(), *build.charsmap(model), _one_space()])
+        punctuation = [pre_tokenizers.Punctuation(behavior="isolated")] if options["split_by_punct"] else []
+        build.metaspace(rust, before=punctuation)
+        build.frame(rust, "[CLS]:0 $A:0 [SEP]:0", "[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1", {"[CLS]", "[SEP]"})
+        return rust
+
+
+class LlamaTokenizer(PreTrainedTokenizer):
+    """SentencePiece BPE that spells unknown characters in bytes; <s> before each text. Pads on the left."""
+
+    vocab_files_names = {"vocab_file": "tokenizer.model"}
+    model_input_names = NO_TYPES
+    padding_side = "left"
+    defaults = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "add_bos_token": True}
+    defaults |= {"add_eos_token": False, "legacy": True}
+
+    @classmethod
+    def build(cls, files: Mapping[str, Any], options: Mapping[str, Any]) -> Tokenizer:
+        rust, _ = build.sentencepiece(cls.need(files, "vocab_file"), byte_fallback=True)
+        prefix = options.get("add_prefix_space") is not False
+        if options["legacy"]:
+            spaces = normalizers.Replace(" ", build.SPACE)
+            start = [normalizers.Prepend(build.SPACE)] if prefix else []
+            rust.normalizer = normalizers.Sequence([*start, spaces])
+        else:
+            scheme = "first" if prefix else "never"
+            rust.pre_tokenizer = pre_tokenizers.Metaspace(build.SPACE, prepend_scheme=scheme, split=False)
+        steps: list[Any] = [decoders.Replace(build.SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
+        rust.decoder = decoders.Sequence(steps + ([decoders.Strip(" ", 1)] if prefix else []))
+        return rust
+
+    def adapt(self, rust: Tokenizer, options: Mapping[str, Any]) -> None:
+        first = self.bos_token if options["add_bos_token"] else None
+        last = self.eos_token if options["add_eos_token"] else None
+        tokens = {token for token in (first, last) if token}
+        parts = [[f"{first}:{i}"] * bool(first) + [f"${'AB'[i]}:{i}"] + [f"{last}:{i}"] * bool(last) for i in (0, 1)]
+        build.frame(rust, " ".join(parts[0]), " ".join(parts[0] + parts[1]), tokens)
+
+
+def _one_space() -> Any:
+    return normalizers.Replace(Regex(" {2,}"), " ")

@@ -4,9 +4,9 @@
 
 Names that end in -by-4.57 are recorded in an environment with transformers==4.57.6, which writes another layout.
 
-For each family, tests/parity/goldens/<family>/ holds the folder that the reference saved for its body and for each head,
-and expected.safetensors with the inputs (padded rows, one fully masked row) and the outputs. Weights are drawn wide
-enough (std 0.3) that an error in any of them shows in the outputs.
+For each family, tests/parity/goldens/<family>/ holds the folder that the reference saved for its body and for each
+head, and expected.safetensors with the inputs (padded rows, one fully masked row) and the outputs. Weights are drawn
+wide enough (std 0.3) that an error in any of them shows in the outputs.
 """
 
 import copy
@@ -21,35 +21,34 @@ from safetensors.torch import save_file
 GOLDENS = Path(__file__).parent.parent / "tests" / "parity" / "goldens"
 TINY = dict(vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64)
 TINY |= dict(max_position_embeddings=40, num_labels=3)
-GPT2 = dict(vocab_size=99, n_embd=32, n_layer=2, n_head=4, n_positions=40, num_labels=3, pad_token_id=1, eos_token_id=98)
+DISTIL = dict(vocab_size=99, dim=32, n_layers=2, n_heads=4, hidden_dim=64, max_position_embeddings=40, num_labels=3)
+ROBERTA = TINY | dict(type_vocab_size=1, pad_token_id=1)
+GPT2 = dict(
+    vocab_size=99, n_embd=32, n_layer=2, n_head=4, n_positions=40, num_labels=3, pad_token_id=1, eos_token_id=98
+)
 T5 = dict(vocab_size=99, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, num_labels=3, decoder_start_token_id=0)
+T5_V1_1 = T5 | dict(feed_forward_proj="gated-gelu", tie_word_embeddings=False)
 DEBERTA = TINY | dict(relative_attention=True, position_buckets=8, norm_rel_ebd="layer_norm", share_att_key=True)
 DEBERTA |= dict(pos_att_type=["p2c", "c2p"], position_biased_input=False, type_vocab_size=0, max_relative_positions=-1)
+DEBERTA_XLARGE = DEBERTA | dict(  # the other half of its switches
+    share_att_key=False, conv_kernel_size=3, conv_act="gelu", position_biased_input=True, type_vocab_size=2,
+    embedding_size=16, position_buckets=-1, max_relative_positions=20,
+)  # fmt: skip
+CLASSIFIER, MASKED, GENERATOR = "ForSequenceClassification", "ForMaskedLM", "ForConditionalGeneration"
 
 CASES = {  # name: (stem of the reference's classes, config, heads)
-    "bert": ("Bert", TINY, ("ForSequenceClassification", "ForMaskedLM")),
-    "distilbert": (
-        "DistilBert",
-        dict(vocab_size=99, dim=32, n_layers=2, n_heads=4, hidden_dim=64, max_position_embeddings=40, num_labels=3),
-        ("ForSequenceClassification", "ForMaskedLM"),
-    ),
-    "roberta": ("Roberta", TINY | dict(type_vocab_size=1, pad_token_id=1), ("ForSequenceClassification", "ForMaskedLM")),
-    "xlm-roberta": ("XLMRoberta", TINY | dict(type_vocab_size=1, pad_token_id=1), ("ForSequenceClassification",)),
-    "camembert": ("Camembert", TINY | dict(type_vocab_size=1, pad_token_id=1), ("ForSequenceClassification",)),
-    "gpt2": ("GPT2", GPT2, ("ForSequenceClassification", "LMHeadModel")),
-    "deberta-v2": ("DebertaV2", DEBERTA, ("ForSequenceClassification", "ForMaskedLM")),
-    "deberta-v2-xlarge": (  # the other half of its switches: convolution, own position projections, absolute positions
-        "DebertaV2",
-        DEBERTA | dict(share_att_key=False, conv_kernel_size=3, conv_act="gelu", position_biased_input=True, type_vocab_size=2,
-                       embedding_size=16, position_buckets=-1, max_relative_positions=20),
-        ("ForSequenceClassification",),
-    ),
-    "t5": ("T5", T5, ("ForConditionalGeneration", "ForSequenceClassification")),
-    "t5-v1_1": ("T5", T5 | dict(feed_forward_proj="gated-gelu", tie_word_embeddings=False), ("ForConditionalGeneration",)),
-    "t5-v1_1-by-4.57": (
-        "T5", T5 | dict(feed_forward_proj="gated-gelu", tie_word_embeddings=False), ("ForConditionalGeneration",)
-    ),
-}  # fmt: skip
+    "bert": ("Bert", TINY, (CLASSIFIER, MASKED)),
+    "distilbert": ("DistilBert", DISTIL, (CLASSIFIER, MASKED)),
+    "roberta": ("Roberta", ROBERTA, (CLASSIFIER, MASKED)),
+    "xlm-roberta": ("XLMRoberta", ROBERTA, (CLASSIFIER,)),
+    "camembert": ("Camembert", ROBERTA, (CLASSIFIER,)),
+    "gpt2": ("GPT2", GPT2, (CLASSIFIER, "LMHeadModel")),
+    "deberta-v2": ("DebertaV2", DEBERTA, (CLASSIFIER, MASKED)),
+    "deberta-v2-xlarge": ("DebertaV2", DEBERTA_XLARGE, (CLASSIFIER,)),
+    "t5": ("T5", T5, (GENERATOR, CLASSIFIER)),
+    "t5-v1_1": ("T5", T5_V1_1, (GENERATOR,)),
+    "t5-v1_1-by-4.57": ("T5", T5_V1_1, (GENERATOR,)),
+}
 
 
 def inputs(stem: str, pad: int) -> dict[str, torch.Tensor]:

@@ -1,9 +1,10 @@
 """Record what the reference library's tokenizers return; runs in an environment that has `transformers`.
 
     python tools/golden_tokenizers.py vocab             train the small vocabularies again (needs sentencepiece)
-    python tools/golden_tokenizers.py record [NAME...]  write tests/parity/tokenizers/golden/NAME.json
+    python tools/golden_tokenizers.py record [NAME...]  write tests/parity/tokenizers/golden/NAME.json (5.x: compare)
+    python tools/golden_tokenizers.py narrow NAME BLOCK print the reference's result for each string of a block
 
-What is kept is a digest of ids, offsets and word ids per block of 250 strings, and the outputs of a table of calls in full.
+What is kept is a digest of ids, offsets and word ids per block of 250 strings, and one of each of a table of calls.
 The version of the reference is written into each file; the test compares without it.
 """
 
@@ -17,10 +18,10 @@ from pathlib import Path
 DATA = Path(__file__).parents[1] / "tests" / "parity" / "tokenizers"
 sys.path.insert(0, str(DATA))
 
-import digests  # noqa: E402
-from cases import CASES, VOCAB  # noqa: E402
-from corpus import KINDS, Choice, mixed, sentence, strings, written  # noqa: E402
-from languages import SENTENCES, WORDS  # noqa: E402
+import tokenizer_digests as digests  # noqa: E402
+from tokenizer_cases import CASES, VOCAB  # noqa: E402
+from tokenizer_strings import Choice, mixed, sentence, strings, written  # noqa: E402
+from tokenizer_words import SENTENCES, WORDS  # noqa: E402
 
 
 def training_text() -> list[str]:
@@ -110,8 +111,8 @@ def record(names: list[str]) -> None:
                 case.folder(Path(parent))
             )
         golden = {"reference": transformers.__version__, "strings": digests.of_strings(loaded, texts[:: case.step])}
-        golden["calls"] = digests.of_calls(loaded)
-        golden["facts"] = digests.of_facts(loaded)
+        golden["facts"] = json.loads(json.dumps(digests.of_facts(loaded)))
+        golden["calls"] = digests.of_calls(loaded)  # sets a pad token where there is none, so it comes last
         path = DATA / "golden" / f"{name}.json"
         if transformers.__version__.startswith("4."):
             path.write_text(json.dumps(golden, ensure_ascii=True, separators=(",", ":")) + "\n")
@@ -119,11 +120,9 @@ def record(names: list[str]) -> None:
             continue
         before = json.loads(path.read_text())
         for part in ("strings", "calls", "facts"):
-            pairs = (
-                zip(before[part], golden[part])
-                if part != "facts"
-                else ((before[part].get(k), v) for k, v in golden[part].items())
-            )
+            pairs = zip(before[part], golden[part], strict=True)
+            if part == "facts":
+                pairs = [(before[part].get(key), value) for key, value in golden[part].items()]
             print(
                 name,
                 part,
@@ -135,8 +134,24 @@ def record(names: list[str]) -> None:
             )
 
 
+def narrow(name: str, block: str) -> None:
+    import transformers
+
+    case = CASES[name]
+    with tempfile.TemporaryDirectory() as parent:
+        loaded = getattr(transformers, case.cls.removesuffix("Fast") + "Fast").from_pretrained(
+            case.folder(Path(parent))
+        )
+    start = int(block) * digests.BLOCK
+    for text in strings()[:: case.step][start : start + digests.BLOCK]:
+        encoding = loaded(text).encodings[0]
+        print(json.dumps([text, encoding.ids, encoding.offsets, encoding.word_ids]))
+
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["vocab"]:
+    if sys.argv[1:2] == ["narrow"] and len(sys.argv) == 4:
+        narrow(*sys.argv[2:])
+    elif sys.argv[1:2] == ["vocab"]:
         train()
     elif sys.argv[1:2] == ["record"]:
         record(sys.argv[2:])

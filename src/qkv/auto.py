@@ -69,7 +69,10 @@ class _AutoModel:
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, *, config: Config | None = None, **kwargs: Any) -> Any:
-        """Load the model that a repository holds, with this class's head; keywords as `PreTrainedModel.from_pretrained`."""
+        """Load the model that a repository holds, with this class's head.
+
+        Keywords and errors are those of `PreTrainedModel.from_pretrained`.
+        """
         from .hub import split_options
 
         if config is None:

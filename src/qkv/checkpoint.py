@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -134,6 +133,7 @@ class KeyMap:
         """A body's names come with the prefix or without it, whichever model they are loaded into."""
         return (key, key.removeprefix(self.prefix), self.prefix + key)
 
+
 def _tree(paths: Iterable[str]) -> dict:
     """Paths as nested dictionaries by their parts, each path at its end under None."""
     root: dict = {}
@@ -228,7 +228,9 @@ def _shards(repo: Repo, index: str) -> list[str]:
     shards = sorted({name if isinstance(name, str) else repr(name) for name in weight_map.values()})
     for name in shards:
         if not re.fullmatch(r"\w[\w.-]{0,200}", name) or not name.endswith(suffix):
-            raise OSError(f"{index} of {repo.name!r} names the shard {short(name)}; expected a plain *{suffix} file name.")
+            raise OSError(
+                f"{index} of {repo.name!r} names the shard {short(name)}; expected a plain *{suffix} file name."
+            )
     return shards
 
 

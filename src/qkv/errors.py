@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 def nearest(given: object, allowed: Iterable[str], count: int = 3) -> str:
-    """The `count` allowed names closest to what was given, quoted and comma-separated; the first few if none is close."""
+    """The `count` allowed names closest to what was given, quoted; the first few if none is close."""
     names = list(allowed)
     close = difflib.get_close_matches(str(given), names, n=count, cutoff=0.5) or sorted(names)[:count]
     return ", ".join(repr(name) for name in close)

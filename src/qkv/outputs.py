@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@dataclass
 class ModelOutput:
     """Base of all results: `out.logits`, `out["logits"]`, `out[0]`, `out.to_tuple()`, `loss, logits = out[:2]`."""
 
     def keys(self) -> list[str]:
-        return [f.name for f in fields(self) if getattr(self, f.name) is not None]  # type: ignore[arg-type]
+        return [f.name for f in fields(self) if getattr(self, f.name) is not None]
 
     def values(self) -> list[Any]:
         return [getattr(self, name) for name in self.keys()]
@@ -51,8 +52,8 @@ class ModelOutput:
 
 @dataclass
 class BaseModelOutput(ModelOutput):
-    """Hidden states of the last layer (B,T,D); of all layers, if asked for, as a tuple of (B,T,D), the embeddings first;
-    attention weights as a tuple of (B,H,T,T)."""
+    """Hidden states of the last layer (B,T,D); if asked for, those of all layers as a tuple of (B,T,D), the embeddings
+    first, and attention weights as a tuple of (B,H,T,T)."""
 
     last_hidden_state: "Tensor | None" = None
     hidden_states: "tuple[Tensor, ...] | None" = None

@@ -20,10 +20,10 @@ from typing import Any, BinaryIO
 
 import torch
 
-from qkv.errors import short
+from .errors import short
 
 MAX_PICKLE = 64 << 20  # bytes of all pickles together
-MAX_STEPS = 1 << 22  # opcodes of one pickle: a tensor takes about 32, and each can cost a few hundred bytes
+MAX_STEPS = 1 << 21  # opcodes of one pickle: a tensor takes about 32, and each can cost a few hundred bytes
 MAX_ENTRIES = 1 << 17  # files in the zip archive
 MAX_KEY = 1 << 20  # of a dict with numbers as keys: optimizers have some
 MAX_RANK = 64  # torch's own limit
@@ -33,14 +33,7 @@ MAX_ITEMS = 100  # of a trainer's file around the weights
 ALIGNMENT = 16  # bytes, for the widest dtype
 WRAPPERS = ("state_dict", "model", "model_state_dict", "module")  # where trainers put the weights
 LEGACY = [0x1950A86A20F9469CFC6C, 1001]  # magic number and version of the format before torch 1.6
-REFUSED: dict[bytes, str] = {
-    b"i": "INST",
-    b"o": "OBJ",
-    b"\x81": "NEWOBJ",
-    b"\x92": "NEWOBJ_EX",
-    b"\x82": "EXT1",
-    b"P": "PERSID",
-}
+REFUSED: dict[bytes, str] = {b"i": "INST", b"o": "OBJ", b"\x81": "NEWOBJ", b"\x92": "NEWOBJ_EX", b"\x82": "EXT1"}
 FULL = 0xFFFFFFFF  # a 32-bit zip field whose value stands in a 64-bit one
 
 
@@ -226,7 +219,8 @@ def _wide(extra: bytes, *fields: int) -> list[int]:
 def _entries(data: mmap.mmap) -> dict[bytes, tuple[int, int]]:
     """Name -> (first byte, size) of the files in a zip archive."""
     end = data.rfind(b"PK\5\6", max(0, len(data) - 65557))
-    count, size, at = struct.unpack_from("<10xHII", data, end)
+    count, size, at, comment = struct.unpack_from("<10xHIIH", data, end)
+    _require(end + 22 + comment == len(data), "it ends too early")
     if count == 0xFFFF or FULL in (size, at):
         (end,) = struct.unpack_from("<8xQ", data, end - 20)
         count, size, at = struct.unpack_from("<32xQQQ", data, end)

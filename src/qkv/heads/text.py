@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..config import Config
 from ..layers import activation
 from ..outputs import CausalLMOutput, MaskedLMOutput, ModelOutput, Seq2SeqLMOutput, SequenceClassifierOutput
+from .base import TaskHead
 
 
 class Pooler(nn.Module):
@@ -24,7 +25,7 @@ class Pooler(nn.Module):
         return self.act(self.dense(x[:, 0]))
 
 
-class SequenceClassifier(nn.Module):
+class SequenceClassifier(TaskHead):
     """a score for each label of a whole text (labels: class indices (B,), or floats for a regression).
 
     Args:
@@ -36,14 +37,13 @@ class SequenceClassifier(nn.Module):
     """
 
     output = SequenceClassifierOutput
-    reads_labels = False  # whether the decoder of an encoder-decoder is fed the labels
 
     def __init__(
         self, config: Config, *, token: str = "first", act: str = "", dropout: str = "", early: bool = False,
         bias: bool = True,
     ):  # fmt: skip
-        super().__init__()
-        self.config, self.token, self.early = config, token, early
+        super().__init__(config)
+        self.token, self.early = token, early
         rate = getattr(config, dropout, None) if dropout else 0.0
         self.dropout = nn.Dropout(config.hidden_dropout_prob if rate is None else rate)
         if act:
@@ -62,8 +62,8 @@ class SequenceClassifier(nn.Module):
         x = body["last_hidden_state"]
         if self.token == "first":
             return x[:, 0]
-        if self.token == "eos":
-            mask = None if ids is None else ids == self.config.eos_token_id
+        if self.token == "eos" and ids is not None:
+            mask = ids == torch.as_tensor(self.config.eos_token_id, device=ids.device)
         return x[torch.arange(len(x), device=x.device), self.last(x, ids, mask)]
 
     def last(self, x: Tensor, ids: Tensor | None, mask: Tensor | None) -> Tensor:
@@ -95,13 +95,13 @@ class SequenceClassifier(nn.Module):
         return F.cross_entropy(logits.view(-1, count), labels.view(-1))
 
 
-class MaskedLM(nn.Module):
+class MaskedLM(TaskHead):
     """a score for each word of the vocabulary at each token (labels: token ids (B,T), -100 where none is asked)."""
 
     output = MaskedLMOutput
 
     def __init__(self, config: Config, *, act: str = ""):
-        super().__init__()
+        super().__init__(config)
         self.dense, self.act = nn.Linear(config.hidden_size, config.hidden_size), activation(act or config.hidden_act)
         self.norm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
         self.out = nn.Linear(config.hidden_size, config.vocab_size)
@@ -113,13 +113,13 @@ class MaskedLM(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
 
 
-class CausalLM(nn.Module):
+class CausalLM(TaskHead):
     """a score for each word of the vocabulary as the next token (labels: token ids (B,T), -100 where none is asked)."""
 
     output = CausalLMOutput
 
     def __init__(self, config: Config):
-        super().__init__()
+        super().__init__(config)
         self.out = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
     def forward(self, body: ModelOutput, **_: Tensor | None) -> Tensor:

@@ -3,7 +3,7 @@
 The names of weights, the same in all families (frozen: quantisation, fusion, adapters and parallelism go by them):
 
     embed.token  embed.position  embed.segment  embed.norm      input embeddings
-    layers.{i}                                                  block i; an encoder-decoder has encoder. and decoder. before
+    layers.{i}                                                  block i; after encoder. or decoder. if both are there
       .attn_norm  .attn.{q,k,v,o}_proj                          self-attention and its norm
       .cross_attn_norm  .cross_attn.{q,k,v,o}_proj              attention of a decoder to the encoder
       .mlp_norm  .mlp.{gate,up,down}_proj                       feed-forward network and its norm

@@ -11,7 +11,9 @@ from .observe import note
 class Block(nn.Module):
     """Attention and MLP, each with a norm and a residual sum. x (B,T,D) -> (B,T,D)"""
 
-    def __init__(self, attn: nn.Module, mlp: nn.Module, attn_norm: nn.Module, mlp_norm: nn.Module, dropout: float = 0.0):
+    def __init__(
+        self, attn: nn.Module, mlp: nn.Module, attn_norm: nn.Module, mlp_norm: nn.Module, dropout: float = 0.0
+    ):
         super().__init__()
         self.attn, self.mlp, self.attn_norm, self.mlp_norm = attn, mlp, attn_norm, mlp_norm
         self.dropout = nn.Dropout(dropout)
@@ -28,8 +30,8 @@ class PreNormBlock(Block):
 class PreNormDecoderBlock(Block):
     """T5, Whisper: a pre-norm block that also attends to the encoder's states."""
 
-    def __init__(self, *parts: nn.Module, cross_attn: nn.Module, cross_attn_norm: nn.Module, **named: Any):
-        super().__init__(*parts, **named)
+    def __init__(self, *parts: Any, cross_attn: nn.Module, cross_attn_norm: nn.Module, dropout: float = 0.0):
+        super().__init__(*parts, dropout=dropout)
         self.cross_attn, self.cross_attn_norm = cross_attn, cross_attn_norm
 
     def forward(self, x: Tensor, mask: Tensor | None, states: Tensor, states_mask: Tensor | None) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..checkpoint import KeyMap, Rule, StateDict, write_weights
 from ..config import Config
+from ..heads import TaskHead
 from ..outputs import ModelOutput
 from .published import resolve
 
@@ -204,7 +205,9 @@ class PreTrainedModel(nn.Module, metaclass=_Initialised):
         self.base_model.get_submodule("embed").token = embeddings
         self.tie_weights()
 
-    def resize_token_embeddings(self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None) -> nn.Embedding:
+    def resize_token_embeddings(
+        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None
+    ) -> nn.Embedding:
         """Give the token table another number of rows; new rows start as the mean of the old ones."""
         old = self.get_input_embeddings()
         size = old.num_embeddings if new_num_tokens is None else new_num_tokens
@@ -245,7 +248,7 @@ class Head:
         prefix: what files of this task put before the body's names, if not what the family's others do.
     """
 
-    cls: type[nn.Module]
+    cls: type[TaskHead]
     keys: Mapping[str, Rule]
     options: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
@@ -311,7 +314,8 @@ class TaskModel(PreTrainedModel):
         logits = self.head(body, input_ids=input_ids, attention_mask=attention_mask)
         loss = None if labels is None else self.head.loss(logits, labels)
         kept = {field.name for field in fields(self.head.output)}
-        output = self.head.output(loss=loss, logits=logits, **{k: v for k, v in body.items() if k in kept})
+        notes = {name: value for name, value in body.items() if name in kept}
+        output = self.head.output(**{"loss": loss, "logits": logits, **notes})
         return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
 
     def complete(self, inputs: dict[str, Any], ids: Tensor | None, labels: Tensor | None) -> dict[str, Any]:

@@ -75,7 +75,8 @@ class BertModel(TextModel):
         c = config
         self.embed = Embeddings(
             c.vocab_size, c.hidden_size, positions=c.max_position_embeddings, segments=c.type_vocab_size,
-            norm=nn.LayerNorm(c.hidden_size, c.layer_norm_eps), dropout=c.hidden_dropout_prob, padding_idx=c.pad_token_id,
+            norm=nn.LayerNorm(c.hidden_size, c.layer_norm_eps), dropout=c.hidden_dropout_prob,
+            padding_idx=c.pad_token_id,
         )  # fmt: skip
         self.layers = Layers(
             PostNormBlock(

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ..checkpoint import read_weights
 from ..config import Config
@@ -33,7 +34,9 @@ class LoadingInfo:
         return names | {"mismatched_keys": list(self.mismatched.values()), "error_msgs": []}
 
 
-def from_pretrained(cls: type[PreTrainedModel], name_or_path: Any, *, config: Config | None = None, **kwargs: Any) -> Any:
+def from_pretrained(
+    cls: type[PreTrainedModel], name_or_path: Any, *, config: Config | None = None, **kwargs: Any
+) -> Any:
     """`PreTrainedModel.from_pretrained`, where the arguments are described."""
     where, kwargs = split_options(kwargs)
     repo = open_repo(name_or_path, **where)
@@ -68,7 +71,9 @@ class Options:
         return cls(dtype=new if new is not None else old, device=placed if placed is not None else device, **known)
 
 
-def load(cls: type[PreTrainedModel], repo: Repo, config: Config, options: Options, **kwargs: Any) -> tuple[Any, LoadingInfo]:
+def load(
+    cls: type[PreTrainedModel], repo: Repo, config: Config, options: Options, **kwargs: Any
+) -> tuple[Any, LoadingInfo]:
     """The model of a repository, in evaluation mode, and what did not fit."""
     config.name_or_path = str(repo.name)
     device = choose_device(options.device)
@@ -81,18 +86,20 @@ def load(cls: type[PreTrainedModel], repo: Repo, config: Config, options: Option
     return model.to(device).eval(), info
 
 
-def choose_device(asked: Any) -> torch.device:
+def choose_device(place: Any) -> torch.device:
     """The device that "auto", None, an index, a name or a one-entry map stands for. Raises ValueError for another."""
-    if isinstance(asked, dict) and len(set(asked.values())) == 1:
-        asked = next(iter(asked.values()))
+    places = set(place.values()) if isinstance(place, dict) else {place}
+    asked: Any = places.pop() if len(places) == 1 else place
     if asked == "auto" and torch.accelerator.is_available():
         return torch.accelerator.current_accelerator() or torch.device("cpu")
     if asked is None or asked == "auto" or asked == -1:
         return torch.device("cpu")
     try:
         return torch.device(asked)
-    except (RuntimeError, TypeError):
-        raise ValueError(f"device={short(asked)} is not a device; use 'auto', 'cpu', 'cuda', 'cuda:0' or 'mps'.") from None
+    except (RuntimeError, TypeError, ValueError):
+        raise ValueError(
+            f"device={short(asked)} is not a device; use 'auto', 'cpu', 'cuda', 'cuda:0' or 'mps'."
+        ) from None
 
 
 def choose_dtype(asked: Any, config: Config, device: torch.device) -> torch.dtype | None:
@@ -110,7 +117,7 @@ def choose_dtype(asked: Any, config: Config, device: torch.device) -> torch.dtyp
 def _skeleton(cls: type[PreTrainedModel], config: Config, kwargs: dict[str, Any]) -> PreTrainedModel:
     """The network without memory behind its weights."""
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _NoInitialisers():
             return cls(config, **kwargs)
     except TypeError as error:
         if not kwargs:
@@ -121,6 +128,15 @@ def _skeleton(cls: type[PreTrainedModel], config: Config, kwargs: dict[str, Any]
         ) from None
     except (RuntimeError, ZeroDivisionError, OverflowError) as error:
         raise ValueError(f"config.json describes an impossible network: {short(str(error), 160)}") from None
+
+
+class _NoInitialisers(TorchFunctionMode):
+    """Leaves weights undrawn. On meta tensors drawing has no effect, but makes torch import its compiler."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else None
+        return func(*args, **(kwargs or {}))
 
 
 def _fill(model: PreTrainedModel, weights: Iterable[tuple[str, Tensor]], dtype: torch.dtype | None) -> LoadingInfo:
@@ -176,7 +192,9 @@ def _judge(model: PreTrainedModel, info: LoadingInfo, repo: Repo, options: Optio
             f"{found} in the file, {expected} expected. For a new head, pass ignore_mismatched_sizes=True."
         )
     fresh = ("head.", *model.optional)
-    body = [public for name, public in info.missing.items() if not name.startswith(fresh) and name not in info.mismatched]
+    body = [
+        public for name, public in info.missing.items() if not name.startswith(fresh) and name not in info.mismatched
+    ]
     lacking = list(info.missing.values()) if options.complete else body
     if lacking:
         raise ValueError(f"{who}: the file lacks {len(lacking)} weights, first {lacking[0]!r}. {_remedy(body, info)}")
@@ -194,7 +212,11 @@ def _judge(model: PreTrainedModel, info: LoadingInfo, repo: Repo, options: Optio
 def _remedy(body: list[str], info: LoadingInfo) -> str:
     if body and info.unexpected:
         return f"It has {info.unexpected[0]!r} and others instead: is it a checkpoint of another kind?"
-    return "Is it a whole checkpoint?" if body else "It was not trained for this task: fine-tune it, or name another model."
+    return (
+        "Is it a whole checkpoint?"
+        if body
+        else "It was not trained for this task: fine-tune it, or name another model."
+    )
 
 
 def _draw_missing(model: PreTrainedModel, dtype: torch.dtype) -> None:

@@ -1,4 +1,4 @@
-"""Published paths as attributes: `model.bert.encoder.layer[0].attention.self.query` reaches our `layers.0.attn.q_proj`."""
+"""Published paths as attributes: `model.bert.encoder.layer[0].attention.self.query` is our `layers.0.attn.q_proj`."""
 
 from __future__ import annotations
 

@@ -13,11 +13,12 @@ from .text import check_inputs, observed, wished
 class Seq2SeqModel(BaseModel):
     """A family gives `encode` and `decode`."""
 
-    def forward(
-        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, decoder_input_ids: Tensor | None = None,
-        decoder_attention_mask: Tensor | None = None, *, encoder_outputs: Any = None, inputs_embeds: Tensor | None = None,
-        decoder_inputs_embeds: Tensor | None = None, output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None, return_dict: bool | None = None,
+    def forward(  # noqa: PLR0913 (the reference's signature)
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None, decoder_attention_mask: Tensor | None = None, *,
+        encoder_outputs: Any = None, inputs_embeds: Tensor | None = None, decoder_inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None, output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
     ) -> Seq2SeqModelOutput | tuple[Any, ...]:  # fmt: skip
         """Hidden states of the decoder.
 
@@ -59,10 +60,11 @@ class Seq2SeqModel(BaseModel):
 
     def shift_right(self, ids: Tensor) -> Tensor:
         """Labels (B,T) as the decoder's inputs: the start token first, padding in place of -100."""
+        pad = self.config.pad_token_id or 0
         start = self.config.decoder_start_token_id
         shifted = ids.roll(1, dims=1)
-        shifted[:, 0] = self.config.pad_token_id if start is None else start
-        return shifted.masked_fill(shifted == -100, self.config.pad_token_id or 0)
+        shifted[:, 0] = pad if start is None else start
+        return shifted.masked_fill(shifted == -100, pad)
 
     @classmethod
     def task_model(cls) -> type[TaskModel]:

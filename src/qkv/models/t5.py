@@ -166,7 +166,9 @@ class T5Model(Seq2SeqModel):
     base_model_prefix = "transformer"
     keys = _key_map(gated=False)
     heads = {
-        "ForConditionalGeneration": Head(T5LM, {"lm_head": "out"}, tied={"out.weight": "embed.token.weight"}, prefix=""),
+        "ForConditionalGeneration": Head(
+            T5LM, {"lm_head": "out"}, tied={"out.weight": "embed.token.weight"}, prefix=""
+        ),
         "ForSequenceClassification": Head(
             SequenceClassifier,
             {"classification_head.dense": "dense", "classification_head.out_proj": "out"},

@@ -14,9 +14,10 @@ class TextModel(BaseModel):
     """A family gives `encode`, and `positions` if it counts them in its own way."""
 
     def forward(
-        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None, inputs_embeds: Tensor | None = None, *,
-        output_attentions: bool | None = None, output_hidden_states: bool | None = None, return_dict: bool | None = None,
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None, position_ids: Tensor | None = None, inputs_embeds: Tensor | None = None,
+        *, output_attentions: bool | None = None, output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
     ) -> ModelOutput | tuple[Any, ...]:  # fmt: skip
         """Hidden states of a batch of texts.
 
@@ -82,7 +83,9 @@ def check_inputs(
         raise ValueError(f"{side}input_ids must be integers of shape (B,T), got {got}{hint}.")
     if mask is not None and mask.dim() == 2 and mask.shape != given.shape[:2]:
         expected = tuple(given.shape[:2])
-        raise ValueError(f"{side}attention_mask {tuple(mask.shape)} must have the shape of {side}input_ids, {expected}.")
+        raise ValueError(
+            f"{side}attention_mask {tuple(mask.shape)} must have the shape of {side}input_ids, {expected}."
+        )
     limit = getattr(model.config, "max_position_embeddings", None)
     if limit is not None and given.shape[1] > limit - model.reserved_positions:
         raise ValueError(
@@ -90,9 +93,14 @@ def check_inputs(
             f"Tokenize with truncation=True, or cut the text."
         )
     rows = model.get_input_embeddings().num_embeddings
-    if ids is not None and ids.numel() and ids.device.type == "cpu" and not 0 <= int(ids.min()) <= int(ids.max()) < rows:
+    if (
+        ids is not None
+        and ids.numel()
+        and ids.device.type == "cpu"
+        and not 0 <= int(ids.min()) <= int(ids.max()) < rows
+    ):
         raise ValueError(
-            f"{side}input_ids holds {int(ids.min())}…{int(ids.max())}, outside the {rows} rows of the token table. Is the "
-            f"tokenizer this model's? After adding tokens call model.resize_token_embeddings(len(tokenizer))."
+            f"{side}input_ids holds {int(ids.min())}…{int(ids.max())}, outside the {rows} rows of the token table. Is "
+            f"the tokenizer this model's? After adding tokens call model.resize_token_embeddings(len(tokenizer))."
         )
     return ids

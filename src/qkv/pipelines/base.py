@@ -70,7 +70,11 @@ class Pipeline:
         if self.is_single(inputs):
             return self.run([inputs], chosen)[0]
         if isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes):
-            return [result for start in range(0, len(inputs), WINDOW) for result in self.run(inputs[start : start + WINDOW], chosen)]
+            return [
+                result
+                for start in range(0, len(inputs), WINDOW)
+                for result in self.run(inputs[start : start + WINDOW], chosen)
+            ]
         if hasattr(inputs, "__getitem__") and hasattr(inputs, "__len__"):  # a dataset: as a list, but lazily
             return self._lazily((inputs[i] for i in range(len(inputs))), chosen, WINDOW)
         if isinstance(inputs, Iterable) and not isinstance(inputs, str | bytes | dict):
@@ -135,6 +139,6 @@ class Pipeline:
         self.tokenizer.save_pretrained(folder)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(task={self.task!r}, model={self.model.config.name_or_path!r}, device={self.device})"
-
-
+        return (
+            f"{type(self).__name__}(task={self.task!r}, model={self.model.config.name_or_path!r}, device={self.device})"
+        )

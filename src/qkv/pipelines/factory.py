@@ -10,8 +10,8 @@ from .. import auto
 from ..config import Config
 from ..errors import nearest, short
 from ..hub import is_cached, split_options
-from ..network import reachable
 from ..models.base import PreTrainedModel
+from ..network import reachable
 from .base import Pipeline
 
 logger = logging.getLogger("qkv")
@@ -55,7 +55,7 @@ def pipeline(
         config, tokenizer: as names or objects, if not the model's own.
         device: -1 or "cpu", 0 or "cuda:0", a torch.device, "auto"; CPU if None.
         model_kwargs: passed to from_pretrained.
-        options: revision, token, cache_dir, local_files_only, dtype, device_map; the rest are the task's, such as top_k.
+        options: revision, token, cache_dir, local_files_only, dtype, device_map; the rest are the task's.
 
     Raises: KeyError for an unknown task; OSError if the model is not found; ValueError if it cannot do the task.
     """
@@ -74,7 +74,9 @@ def pipeline(
         cls = getattr(auto, TASKS[name].model)
         model = cls.from_pretrained(model, config=config, device=device, complete=True, **where, **loading)
     if tokenizer is None:
-        raise ValueError("a loaded model needs its tokenizer beside it: pipeline(task, model=model, tokenizer=tokenizer).")
+        raise ValueError(
+            "a loaded model needs its tokenizer beside it: pipeline(task, model=model, tokenizer=tokenizer)."
+        )
     if isinstance(tokenizer, str | Path):
         tokenizer = auto.AutoTokenizer.from_pretrained(tokenizer, **where)
     return _pipeline_class(name)(model, tokenizer, device=device, **options)
@@ -84,7 +86,9 @@ def find_task(name: str) -> str:
     """The task that a name or an alias stands for. Raises KeyError for another."""
     found = ALIASES.get(name, name)
     if found not in TASKS:
-        raise KeyError(f"unknown task {short(name)}; the nearest are {nearest(name, [*TASKS, *ALIASES])}. All: {_names()}.")
+        raise KeyError(
+            f"unknown task {short(name)}; the nearest are {nearest(name, [*TASKS, *ALIASES])}. All: {_names()}."
+        )
     return found
 
 
@@ -94,7 +98,7 @@ def default_model(task: str, where: dict[str, Any]) -> str:
     if not entry.embedded or where or is_cached(entry.default) or reachable():
         return entry.default
     logger.warning(
-        "No network, and %s is not in the cache: using the sentiment model that comes with qkv. Name a model to end this.",
+        "No network, and %s is not in the cache: using the model that comes with qkv. Name a model to end this.",
         entry.default,
     )
     return str(ASSETS / entry.embedded)

@@ -66,12 +66,13 @@ class TextClassificationPipeline(Pipeline):
                 f"Pass truncation=True to accept that, or truncation='error' to get an error.",
                 stacklevel=5,
             )
-            for i, row in zip(long, self._rows([pairs[i] for i in long], {"truncation": True, "max_length": limit})):
+            cut = self._rows([pairs[i] for i in long], {"truncation": True, "max_length": limit})
+            for i, row in zip(long, cut, strict=True):
                 rows[i] = row
         elif long:
             raise ValueError(
                 f"{len(long)} of {len(rows)} texts have more than the {limit} tokens this model reads, first "
-                f"{short(pairs[long[0]][0], 60)} with {len(rows[long[0]]['input_ids'])}. Pass truncation=True to cut them."
+                f"{short(pairs[long[0]][0], 60)} with {len(rows[long[0]]['input_ids'])}. Pass truncation=True to cut."
             )
         return [[row] for row in rows]
 
@@ -101,7 +102,11 @@ class TextClassificationPipeline(Pipeline):
         if name is None and config.problem_type == "regression":
             name = "none"
         elif name is None:
-            name = "sigmoid" if config.problem_type == "multi_label_classification" or config.num_labels == 1 else "softmax"
+            name = (
+                "sigmoid"
+                if config.problem_type == "multi_label_classification" or config.num_labels == 1
+                else "softmax"
+            )
         if str(name).lower() not in FUNCTIONS:
             raise ValueError(f"function_to_apply={short(name)} is unknown; the nearest are {nearest(name, FUNCTIONS)}.")
         return FUNCTIONS[str(name).lower()]
@@ -118,5 +123,6 @@ def _text_and_pair(item: Any) -> tuple[str, str | None]:
         if pair is None or isinstance(pair, str):
             return item["text"], pair
     raise TypeError(
-        f'text-classification takes a string or {{"text": ..., "text_pair": ...}}, got {type(item).__name__}: {short(item)}.'
+        f'text-classification takes a string or {{"text": ..., "text_pair": ...}}, '
+        f"got {type(item).__name__}: {short(item)}."
     )

@@ -29,27 +29,52 @@ from .sentencepiece_families import (
 )
 from .table import CLASSES, tokenizer_class
 
+# one implementation, two names
+AlbertTokenizerFast = AlbertTokenizer
+BertTokenizerFast = BertTokenizer
+CamembertTokenizerFast = CamembertTokenizer
+DebertaV2TokenizerFast = DebertaV2Tokenizer
+DistilBertTokenizerFast = DistilBertTokenizer
+ElectraTokenizerFast = ElectraTokenizer
+GPT2TokenizerFast = GPT2Tokenizer
+LlamaTokenizerFast = LlamaTokenizer
+MPNetTokenizerFast = MPNetTokenizer
 PreTrainedTokenizerFast = PreTrainedTokenizer
+RobertaTokenizerFast = RobertaTokenizer
+T5TokenizerFast = T5Tokenizer
+XLMRobertaTokenizerFast = XLMRobertaTokenizer
 
 __all__ = [
     "CLASSES",
     "AlbertTokenizer",
+    "AlbertTokenizerFast",
     "BatchEncoding",
     "BertTokenizer",
+    "BertTokenizerFast",
     "CamembertTokenizer",
+    "CamembertTokenizerFast",
     "CharSpan",
     "DebertaV2Tokenizer",
+    "DebertaV2TokenizerFast",
     "DistilBertTokenizer",
+    "DistilBertTokenizerFast",
     "ElectraTokenizer",
+    "ElectraTokenizerFast",
     "GPT2Tokenizer",
+    "GPT2TokenizerFast",
     "LlamaTokenizer",
+    "LlamaTokenizerFast",
     "MPNetTokenizer",
+    "MPNetTokenizerFast",
     "PreTrainedTokenizer",
     "PreTrainedTokenizerFast",
     "RobertaTokenizer",
+    "RobertaTokenizerFast",
     "T5Tokenizer",
+    "T5TokenizerFast",
     "TokenSpan",
     "XLMRobertaTokenizer",
+    "XLMRobertaTokenizerFast",
     "load_tokenizer",
     "tokenizer_class",
 ]

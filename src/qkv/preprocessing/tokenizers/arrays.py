@@ -21,8 +21,8 @@ def to_arrays(data: Mapping[str, Any], kind: Any, prepend_batch_axis: bool = Fal
             result[key] = convert(rows)
         except (ValueError, TypeError, RuntimeError, OverflowError):
             raise ValueError(
-                f"Cannot make a tensor of {key!r}: its rows differ in length or hold no numbers. Pass padding=True and, "
-                "for long texts, truncation=True, so that all rows are equally long."
+                f"Cannot make a tensor of {key!r}: its rows differ in length or hold no numbers. Pass padding=True "
+                "and, for long texts, truncation=True, so that all rows are equally long."
             ) from None
     return result
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 class PreTrainedTokenizer(TextEncoder):
     """Text to ids and back.
 
-    Made by `from_pretrained`, or from files: `BertTokenizer("vocab.txt")`, `PreTrainedTokenizerFast(tokenizer_file=...)`,
-    `PreTrainedTokenizerFast(tokenizer_object=rust)`. Further keyword arguments are those of tokenizer_config.json.
+    Made by `from_pretrained`, or from files: `BertTokenizer("vocab.txt")`,
+    `PreTrainedTokenizerFast(tokenizer_file="tokenizer.json")`, `PreTrainedTokenizerFast(tokenizer_object=rust)`.
+    Further keyword arguments are those of tokenizer_config.json.
     """
 
     defaults: ClassVar[dict[str, Any]] = {}

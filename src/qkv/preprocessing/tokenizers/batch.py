@@ -91,7 +91,8 @@ class BatchEncoding(UserDict):
             return self._encodings[index]
         except (IndexError, TypeError):
             raise KeyError(
-                f"BatchEncoding has no {short(index)}: it takes a key of {list(self.data)} or a row below {len(self._encodings)}."
+                f"BatchEncoding has no {short(index)}: it takes a key of {list(self.data)} "
+                f"or a row below {len(self._encodings)}."
             ) from None
 
     def tokens(self, batch_index: int = 0) -> list[str]:

@@ -1,4 +1,4 @@
-"""Rust tokenizers from vocabulary files: WordPiece (vocab.txt), byte-level BPE (vocab.json + merges.txt), SentencePiece.
+"""Rust tokenizers from vocabulary files: WordPiece (vocab.txt), byte-level BPE (vocab.json, merges.txt), SentencePiece.
 
 One function per kind, and the parts families combine. What a family adds of its own is in families.py.
 """
@@ -57,7 +57,7 @@ def read_merges(source: Any) -> list[tuple[str, str]]:
 
 
 def wordpiece(source: Any, options: Mapping[str, Any], template: Sequence[str]) -> Tokenizer:
-    """WordPiece as BERT has it. template: special tokens as ("[CLS]", "[SEP]") or with a third, doubled, between a pair."""
+    """WordPiece as BERT has it. template: the first special token, then those between a pair; the last also ends."""
     vocab = read_vocab(source)
     unknown = str(options.get("unk_token") or "[UNK]")
     rust = guarded(lambda: Tokenizer(models.WordPiece(vocab, unk_token=unknown)), _name(source))

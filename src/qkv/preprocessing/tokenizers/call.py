@@ -12,7 +12,7 @@ from qkv.errors import nearest, short
 from .encoding import Settings
 
 if TYPE_CHECKING:
-    from .base import PreTrainedTokenizer
+    from .calling import TextEncoder
 
 LARGE = 10**20  # a model_max_length above this means that no limit is known
 TRUNCATION = ("longest_first", "only_first", "only_second", "do_not_truncate")
@@ -79,7 +79,7 @@ class Strategy:
     max_length: int | None
 
 
-def strategy(tokenizer: PreTrainedTokenizer, options: Mapping[str, Any]) -> Strategy:
+def strategy(tokenizer: TextEncoder, options: Mapping[str, Any]) -> Strategy:
     """What `padding`, `truncation` and `max_length` mean together for this tokenizer.
 
     No known limit and no max_length: nothing is cut, and padding to "max_length" is not done.
@@ -126,7 +126,7 @@ def _named(value: Any, short_forms: Mapping[Any, str], names: tuple[str, ...], a
     raise ValueError(f"{argument}={short(value)} is not known. Use True, False or {nearest(value, names, len(names))}.")
 
 
-def settings(tokenizer: PreTrainedTokenizer, options: Mapping[str, Any]) -> Settings:
+def settings(tokenizer: TextEncoder, options: Mapping[str, Any]) -> Settings:
     """The Rust settings of a call. ValueError when they contradict each other."""
     plan = strategy(tokenizer, options)
     length, stride = plan.max_length, options["stride"]
@@ -156,15 +156,17 @@ def settings(tokenizer: PreTrainedTokenizer, options: Mapping[str, Any]) -> Sett
     )
 
 
-def _check_room(tokenizer: PreTrainedTokenizer, plan: Strategy, options: Mapping[str, Any]) -> None:
+def _check_room(tokenizer: TextEncoder, plan: Strategy, options: Mapping[str, Any]) -> None:
     length, stride, multiple = plan.max_length or 0, options["stride"], options["pad_to_multiple_of"]
     if multiple and plan.padding != "do_not_pad" and length % multiple:
         raise ValueError(
             f"max_length={length} is not a multiple of pad_to_multiple_of={multiple}: with truncation and padding "
             "both on it must be."
         )
+    if not stride:
+        return
     special = tokenizer.num_special_tokens_to_add() if options["add_special_tokens"] else 0
-    if stride and stride >= length - special:
+    if stride >= length - special:
         raise ValueError(
             f"stride={stride} does not fit into max_length={length}, of which {special} are special tokens: "
             "windows would not advance. Use a smaller stride or a larger max_length."

@@ -50,10 +50,10 @@ class TextEncoder(Vocabulary):
     ) -> BatchEncoding:
         """Ids of a text, a list of texts, or pairs.
 
-        text, text_pair: str, list of str, or with is_split_into_words lists of words; a list of (text, pair) tuples is a
-        batch of pairs. text_target: its ids come back as `labels` (as `input_ids` when there is no text).
-        padding: True or "longest", "max_length", False. truncation: True or "longest_first", "only_first", "only_second",
-        False. max_length: None for `model_max_length`; without a known limit nothing is cut.
+        text, text_pair: str, list of str, or with is_split_into_words lists of words; a list of (text, pair) tuples is
+        a batch of pairs. text_target: its ids come back as `labels` (as `input_ids` when there is no text).
+        padding: True or "longest", "max_length", False. truncation: True or "longest_first", "only_first",
+        "only_second", False. max_length: None for `model_max_length`; without a known limit nothing is cut.
         return_tensors: "pt", "np" or None for lists. Other options: see CallOptions.
         Raises TypeError or ValueError that say which element of the input is wrong.
         """
@@ -81,12 +81,12 @@ class TextEncoder(Vocabulary):
             items, call.settings(self, options), pretokenized=words, special=options["add_special_tokens"]
         )
         overflowing = options["return_overflowing_tokens"]
+        windows = [[encoding, *encoding.overflowing] for encoding in encodings] if overflowing else []
         if overflowing:
-            rows = [[encoding, *encoding.overflowing] for encoding in encodings]
-            encodings = [encoding for row in rows for encoding in row]
+            encodings = [encoding for row in windows for encoding in row]
         data = self._columns(encodings, options)
         if overflowing:
-            data["overflow_to_sample_mapping"] = [i for i, row in enumerate(rows) for _ in row]
+            data["overflow_to_sample_mapping"] = [i for i, row in enumerate(windows) for _ in row]
         if not batched and not overflowing and options["return_tensors"] is None:
             data = {name: rows[0] if isinstance(rows[0], list) else rows for name, rows in data.items()}
         return BatchEncoding(data, encodings, tensor_type=options["return_tensors"])

@@ -1,8 +1,9 @@
 """The Rust tokenizer and everything a call may ask of it.
 
-A `tokenizers.Tokenizer` keeps truncation and padding as state, so setting them per call breaks callers in other threads.
-Here the tokenizer that was loaded is never configured: each combination of settings gets a copy of its own, sharing the
-model and its caches, complete before any other thread can see it and never changed after. A copy costs microseconds.
+A `tokenizers.Tokenizer` keeps truncation and padding as state, so setting them per call breaks callers in other
+threads. Here the tokenizer that was loaded is never configured: each combination of settings gets a copy of its own,
+sharing the model and its caches, complete before any other thread can see it and never changed after. A copy costs
+microseconds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What sets the tokenizers of the families apart: special tokens, inputs, and how one is built from vocabulary files.
+"""What sets the families' tokenizers apart: special tokens, inputs, and how one is built from vocabulary files.
 
-Every class has a `...Fast` alias (there is one implementation); `CLASSES` and `BY_MODEL_TYPE` are how a repository finds
-its class. A repository with a tokenizer.json needs no more than the class's defaults.
+There is one implementation, so every class is also its `...Fast` one; table.py is how a repository finds its class.
+A repository with a tokenizer.json needs no more than the class's defaults.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class RobertaTokenizer(PreTrainedTokenizer):
         rust = build.byte_level(cls.need(files, "vocab_file"), cls.need(files, "merges_file"), options)
         tokens = [str(options[role]) for role in ("sep_token", "cls_token")]
         build.frame(rust, "$A", "$A $B", set(tokens))
-        sep, first = ((token, rust.token_to_id(token)) for token in tokens)
+        sep, first = ((token, rust.token_to_id(token) or 0) for token in tokens)
         rust.post_processor = processors.RobertaProcessing(sep, first, True, bool(options["add_prefix_space"]))
         return rust
 

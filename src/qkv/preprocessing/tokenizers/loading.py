@@ -93,8 +93,8 @@ def _added(given: Any, repo: Repo) -> dict[int, AddedToken]:
         content = token.get("content") if isinstance(token, dict) else None
         if not isinstance(content, str) or not str(index).isdigit():
             raise ValueError(
-                f"added_tokens_decoder in tokenizer_config.json of {short(repo.name)} holds {short(index)}: {short(token)}, "
-                "which is not an id with a token."
+                f"added_tokens_decoder in tokenizer_config.json of {short(repo.name)} holds "
+                f"{short(index)}: {short(token)}, which is not an id with a token."
             )
         found[int(index)] = AddedToken(content, **{flag: bool(token[flag]) for flag in FLAGS if flag in token})
     return found

@@ -12,11 +12,11 @@ from .batch import BatchEncoding
 from .call import DEFAULTS, strategy
 
 if TYPE_CHECKING:
-    from .base import PreTrainedTokenizer
+    from .calling import TextEncoder
 
 
 def pad(
-    self: PreTrainedTokenizer,
+    self: TextEncoder,
     encoded_inputs: Any,
     padding: bool | str = True,
     max_length: int | None = None,
@@ -25,7 +25,7 @@ def pad(
     return_attention_mask: bool | None = None,
     **options: Any,
 ) -> BatchEncoding:
-    """Pad input_ids, attention_mask, token_type_ids and special_tokens_mask to one length; other keys stay as they are.
+    """Pad input_ids, attention_mask, token_type_ids and special_tokens_mask to one length; other keys stay.
 
     encoded_inputs: a mapping of rows (B, T), of one row (T,), or a list of mappings. options: return_tensors ("pt", "np"),
     verbose. Raises ValueError when input_ids is missing or rows do not fit together.
@@ -82,7 +82,7 @@ def _rounded(length: int, multiple: int | None) -> int:
     return -(-length // multiple) * multiple if multiple else length
 
 
-def _fill(self: PreTrainedTokenizer, data: dict[str, Any], main: str, length: int, side: str) -> None:
+def _fill(self: TextEncoder, data: dict[str, Any], main: str, length: int, side: str) -> None:
     if side not in ("right", "left"):
         raise ValueError(f"padding_side={short(side)} is not known. Use 'right' or 'left'.")
     fill = {

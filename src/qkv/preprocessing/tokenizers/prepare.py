@@ -17,7 +17,7 @@ from .batch import BatchEncoding
 from .call import complete, strategy
 
 if TYPE_CHECKING:
-    from .base import PreTrainedTokenizer
+    from .calling import TextEncoder
     from .special import Token
 
 
@@ -58,7 +58,7 @@ class Frame:
         return joined
 
 
-def frame(tokenizer: PreTrainedTokenizer, pair: bool) -> Frame:
+def frame(tokenizer: TextEncoder, pair: bool) -> Frame:
     """What the tokenizer puts around a sequence, or a pair."""
     text = _probe(tokenizer)
     encoding = tokenizer(text, text if pair else None).encodings[0]  # type: ignore[index]
@@ -76,7 +76,7 @@ def frame(tokenizer: PreTrainedTokenizer, pair: bool) -> Frame:
     return Frame(ids, types, tuple(sequence_types))
 
 
-def _probe(tokenizer: PreTrainedTokenizer) -> str:
+def _probe(tokenizer: TextEncoder) -> str:
     def works(text: str) -> bool:
         encoding: Encoding = tokenizer(text, add_special_tokens=False).encodings[0]  # type: ignore[index]
         return len(encoding) > 0
@@ -88,7 +88,7 @@ def _probe(tokenizer: PreTrainedTokenizer) -> str:
 
 
 def build_inputs_with_special_tokens(
-    self: PreTrainedTokenizer, token_ids_0: list[int], token_ids_1: list[int] | None = None
+    self: TextEncoder, token_ids_0: list[int], token_ids_1: list[int] | None = None
 ) -> list[int]:
     """Ids of one or two sequences with the special ids of this tokenizer around them."""
     sequences = [token_ids_0] if token_ids_1 is None else [token_ids_0, token_ids_1]
@@ -96,7 +96,7 @@ def build_inputs_with_special_tokens(
 
 
 def create_token_type_ids_from_sequences(
-    self: PreTrainedTokenizer, token_ids_0: list[int], token_ids_1: list[int] | None = None
+    self: TextEncoder, token_ids_0: list[int], token_ids_1: list[int] | None = None
 ) -> list[int]:
     """Token type ids of what `build_inputs_with_special_tokens` makes of the same ids."""
     sequences = [token_ids_0] if token_ids_1 is None else [token_ids_0, token_ids_1]
@@ -104,7 +104,7 @@ def create_token_type_ids_from_sequences(
 
 
 def get_special_tokens_mask(
-    self: PreTrainedTokenizer,
+    self: TextEncoder,
     token_ids_0: list[int],
     token_ids_1: list[int] | None = None,
     already_has_special_tokens: bool = False,
@@ -118,7 +118,7 @@ def get_special_tokens_mask(
 
 
 def prepare_for_model(
-    self: PreTrainedTokenizer, ids: list[int], pair_ids: list[int] | None = None, **given: Any
+    self: TextEncoder, ids: list[int], pair_ids: list[int] | None = None, **given: Any
 ) -> BatchEncoding:
     """Ids without special tokens to model inputs: cut, framed by special tokens, padded. Options are those of a call.
 
@@ -156,13 +156,13 @@ def prepare_for_model(
     return BatchEncoding(data, tensor_type=options["return_tensors"], prepend_batch_axis=axis)
 
 
-def _wanted(tokenizer: PreTrainedTokenizer, options: dict[str, Any], name: str) -> bool:
+def _wanted(tokenizer: TextEncoder, options: dict[str, Any], name: str) -> bool:
     asked = options[f"return_{name}"]
     return name in tokenizer.model_input_names if asked is None else bool(asked)
 
 
 def truncate_sequences(
-    self: PreTrainedTokenizer,
+    self: TextEncoder,
     ids: list[int],
     pair_ids: list[int] | None = None,
     num_tokens_to_remove: int = 0,

@@ -1,5 +1,5 @@
-"""tokenizer.json to a Rust tokenizer, safely: bounded size, no pattern that can take exponential time, and every failure,
-panics included, as a ValueError that names the file."""
+"""tokenizer.json to a Rust tokenizer, safely: bounded size, no pattern that can take exponential time, and every
+failure, panics included, as a ValueError that names the file."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ def read_tokenizer_json(path: Path) -> Tokenizer:
 def read_text(path: Path, limit: int = MAX_BYTES) -> str:
     """A text file of bounded size. OSError when it is not there, ValueError when it is empty, too large or not text."""
     if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file {short(str(path), 200)}. Pass the path of a tokenizer or vocabulary file."
-        )
+        raise FileNotFoundError(f"No file {short(str(path), 200)}. Pass the path of a tokenizer or vocabulary file.")
     if path.stat().st_size > limit:
         raise ValueError(f"{short(str(path), 200)} has {path.stat().st_size} bytes; the limit is {limit}.")
     try:
@@ -48,7 +46,7 @@ def read_text(path: Path, limit: int = MAX_BYTES) -> str:
 
 
 def guarded(make: Callable[[], Made], source: object) -> Made:
-    """What `make` returns; whatever the Rust library raises, its panics included, becomes a ValueError naming `source`."""
+    """What `make` returns; whatever the Rust library raises, panics included, becomes a ValueError naming `source`."""
     try:
         return make()
     except (KeyboardInterrupt, SystemExit, MemoryError):

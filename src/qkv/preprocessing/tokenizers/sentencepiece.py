@@ -1,7 +1,7 @@
 """SentencePiece model files without the sentencepiece library: a protobuf wire reader for the few fields that matter.
 
-The format is https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto. Unknown fields are skipped,
-and every length is checked against the file, so a broken file is a ValueError and nothing else.
+The format is https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto. Unknown fields are
+skipped, and every length is checked against the file, so a broken file is a ValueError and nothing else.
 """
 
 from __future__ import annotations

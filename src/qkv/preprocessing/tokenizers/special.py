@@ -116,15 +116,15 @@ class SpecialTokens:
         replace_additional_special_tokens: bool = True,
         replace_extra_special_tokens: bool = True,
     ) -> int:
-        """Give tokens to roles, e.g. {"pad_token": "[PAD]"}, adding to the vocabulary those it lacks; how many it lacked.
+        """Give tokens to roles, e.g. {"pad_token": "[PAD]"}, adding those the vocabulary lacks; how many it lacked.
 
-        Raises ValueError for an unknown role. A model whose tokenizer grew needs `model.resize_token_embeddings(len(tok))`.
+        Raises ValueError for an unknown role. If it grew, the model needs `model.resize_token_embeddings(len(tok))`.
         """
-        added: list[AddedToken] = []
+        added: list[Token] = []
         replace = replace_additional_special_tokens and replace_extra_special_tokens
         for role, given in special_tokens_dict.items():
             if role in LISTS and isinstance(given, (list, tuple)):
-                new = [_special(token) for token in given]
+                new: list[Token] = [_special(token) for token in given]
                 if not replace:
                     new = [token for token in new if str(token) not in self.additional_special_tokens]
                 self._extra = new if replace and new else [*self._extra, *new]

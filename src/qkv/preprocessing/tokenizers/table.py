@@ -63,14 +63,15 @@ BY_MODEL_TYPE: dict[str, type[PreTrainedTokenizer]] = {
         "DebertaV2": "deberta-v2",
         "Llama": "llama mistral mixtral phi3",
         "Gemma": "gemma gemma2 gemma3 gemma3_text bloom",
-        "Qwen2": "qwen2 qwen3 qwen2_vl qwen2_5_vl clip whisper mbart pegasus gpt_neox smollm3 modernbert siglip",
+        "Qwen2": "qwen2 qwen3 qwen2_vl qwen2_5_vl clip whisper mbart pegasus gpt_neox smollm3 modernbert",
+        "Siglip": "siglip",
     }.items()
     for model_type in model_types.split()
 }
 
 
 def tokenizer_class(name: str | None, model_type: str | None) -> type[PreTrainedTokenizer]:
-    """The class for a `tokenizer_class` name of tokenizer_config.json, else for a `model_type`, else the general one."""
+    """The class for a `tokenizer_class` of tokenizer_config.json, else for a `model_type`, else the general one."""
     if name in CLASSES:
         return CLASSES[name]
     if model_type in BY_MODEL_TYPE:

@@ -1,7 +1,7 @@
-"""The tokenizers that are compared: small vocabularies kept here in every on-disk form, and real ones that install by name.
+"""The tokenizers that are compared: small vocabularies kept here in every on-disk form, and real ones installed by name.
 
-A small case is a folder put together from files of `vocab/`; its class, and what tokenizer_config.json says, stand in the
-table. `step` thins the strings: the reference sees every `step`-th one.
+A small case is a folder put together from files of `vocab/`; its class, and what tokenizer_config.json says, stand in
+the table. `step` thins the strings: the reference sees every `step`-th one.
 """
 
 import json

@@ -1,11 +1,11 @@
-"""The strings tokenizers are compared on: the same 20,000 on every machine and Python, so that only digests of results are
-kept. Thirty-two languages, emoji, invisible and control characters, both normal forms, code, addresses, whitespace, very
-long words, special tokens written out, and any code point at all."""
+"""The strings tokenizers are compared on: the same 20,000 on every machine and Python, so that only digests of results
+are kept. Thirty-two languages, emoji, invisible and control characters, both normal forms, code, addresses, whitespace,
+very long words, special tokens written out, and any code point at all."""
 
 import random
 import unicodedata
 
-from languages import SENTENCES, WORDS
+from tokenizer_words import SENTENCES, WORDS
 
 COUNT = 20_000
 EMOJI = ["😀", "👩‍👩‍👧‍👦", "🏳️‍🌈", "🇧🇷", "🇯🇵🇫🇷", "👍🏽", "1️⃣", "❤️", "🧑🏿‍🚀", "☕", "🫠", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "♂️", "🙂‍↔️", "⚠"]

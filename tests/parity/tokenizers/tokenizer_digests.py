@@ -111,3 +111,8 @@ def of_facts(tokenizer) -> dict:
         "joined": tokenizer.convert_tokens_to_string(tokenizer.tokenize(LONG)),
         "unknown": tokenizer.convert_tokens_to_ids(["no such token", "[MASK]"]),
     }
+
+
+def of_texts(texts: list[str]) -> str:
+    """A digest of the strings themselves: were it to change, no golden would mean anything."""
+    return hashlib.blake2b("\0".join(texts).encode(), digest_size=6).hexdigest()

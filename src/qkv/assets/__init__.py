@@ -1,0 +1,1 @@
+"""Models that come with qkv, each a folder as `save_pretrained` writes it but for its compact weights."""

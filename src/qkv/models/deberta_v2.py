@@ -1,0 +1,205 @@
+"""DeBERTa v2 and v3 (He et al., 2020, arXiv:2006.03654; 2021, arXiv:2111.09543): BERT with disentangled attention.
+
+Contents and relative positions have vectors of their own. The score of a query and a key adds up their contents, the
+query's content with their distance ("c2p") and the key's content with it ("p2c"); with that, most checkpoints need no
+absolute positions. The largest ones of v2 have a convolution in their first block.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..checkpoint import KeyMap
+from ..heads import SequenceClassifier
+from ..layers import MLP, Attention, Embeddings, Layers, PostNormBlock, activation, attend
+from ..layers.masks import additive, padding_mask
+from ..outputs import ModelOutput
+from .base import Head
+from .bert import BertConfig, BertModel
+from .text import TextModel
+
+
+class DebertaV2Config(BertConfig):
+    model_type = "deberta-v2"
+    aliases = {"cls_dropout": "classifier_dropout"}
+
+    vocab_size: int = 128100
+    embedding_size: int | None = None  # hidden_size
+    hidden_size: int = 1536
+    num_hidden_layers: int = 24
+    num_attention_heads: int = 24
+    intermediate_size: int = 6144
+    type_vocab_size: int = 0
+    layer_norm_eps: float = 1e-7
+    position_biased_input: bool = True  # whether tokens get absolute positions
+    relative_attention: bool = False
+    pos_att_type: list | str | None = None  # ["c2p", "p2c"] or "c2p|p2c"
+    share_att_key: bool = False  # whether positions take the projections of contents
+    max_relative_positions: int = -1  # max_position_embeddings
+    position_buckets: int = -1  # of distances of one sign; below 1, each distance is by itself
+    norm_rel_ebd: str = "none"  # or "layer_norm"
+    conv_kernel_size: int = 0
+    conv_groups: int = 1
+    conv_act: str = "tanh"
+    pooler_hidden_act: str = "gelu"
+    pooler_dropout: float = 0.0
+
+
+class RelativePositions(nn.Module):
+    """Vectors of the distances from key to query, one for each up to a longest one, or one for a bucket of them."""
+
+    def __init__(self, c: DebertaV2Config):
+        super().__init__()
+        self.longest = c.max_relative_positions if c.max_relative_positions > 0 else c.max_position_embeddings
+        self.bucketed = c.position_buckets > 0
+        self.span = c.position_buckets if self.bucketed else self.longest
+        self.embed = nn.Embedding(2 * self.span, c.hidden_size)
+        self.norm = _norm(c) if "layer_norm" in c.norm_rel_ebd.lower() else nn.Identity()
+
+    def forward(self, length: int) -> Tensor:
+        """(2,1,2T,D): for the T keys before and after a query, and for the T queries before and after a key."""
+        offset = torch.arange(-length, length, device=self.embed.weight.device)
+        distance = torch.stack((-offset, offset))[:, None]
+        rows = self.bucket(distance) if self.bucketed else distance
+        return self.norm(self.embed((rows + self.span).clamp(0, 2 * self.span - 1)))
+
+    def bucket(self, distance: Tensor) -> Tensor:
+        """Half of the buckets are one step wide, half widen logarithmically up to the longest distance."""
+        exact = self.span // 2
+        octaves = (torch.full_like(distance[:1, 0, :1], self.longest - 1) / exact).log()  # a tensor, to round alike
+        wide = ((distance.abs().clamp(min=exact) / exact).log() / octaves * (exact - 1)).ceil() + exact
+        return torch.where(distance.abs() <= exact, distance, distance.sign() * wide).long()
+
+
+def diagonals(scores: Tensor) -> Tensor:
+    """Scores by offset, -T to T-1, as scores by place: x (B,H,T,2T) -> y (B,H,T,T), y[t,s] = x[t,s-t+T], a view."""
+    length = scores.shape[-2]
+    return scores.flatten(-2)[..., length:].unflatten(-1, (length, 2 * length - 1))[..., :length]
+
+
+class DisentangledAttention(Attention):
+    """Attention that takes the relative positions into its scores."""
+
+    def __init__(self, c: DebertaV2Config):
+        declared = [term for term in ("c2p", "p2c") if term in str(c.pos_att_type).lower()]
+        scale = (c.hidden_size // c.num_attention_heads * (1 + len(declared))) ** -0.5
+        super().__init__(c.hidden_size, c.num_attention_heads, scale=scale, dropout=c.attention_probs_dropout_prob)
+        self.terms = declared if c.relative_attention else []
+        self.position_dropout = nn.Dropout(c.hidden_dropout_prob)
+        if "c2p" in self.terms and not c.share_att_key:
+            self.pos_k_proj = nn.Linear(c.hidden_size, c.hidden_size)
+        if "p2c" in self.terms and not c.share_att_key:
+            self.pos_q_proj = nn.Linear(c.hidden_size, c.hidden_size)
+
+    def forward(self, x: Tensor, mask: Tensor | None, relative: Tensor | None) -> Tensor:
+        q, k, v = self.split(self.q_proj(x)) * self.scale, self.split(self.k_proj(x)), self.split(self.v_proj(x))
+        bias = q.new_zeros(1, 1, 1, 1) if relative is None else self.bias(q, k, self.position_dropout(relative))
+        x = attend(q, k, v, additive(mask, bias), scale=1.0, dropout=self.dropout if self.training else 0.0)
+        return self.o_proj(x.transpose(1, 2).flatten(2))  # (B,H,T,C) -> (B,T,H*C) -> (B,T,D)
+
+    def bias(self, q: Tensor, k: Tensor, relative: Tensor) -> Tensor:
+        """What the terms add to the scores of scaled queries: (B,H,T,S)"""
+        terms = []
+        if "c2p" in self.terms:
+            pos_k = self.split(getattr(self, "pos_k_proj", self.k_proj)(relative[0]))  # (1,H,2T,C)
+            terms.append(diagonals(q @ pos_k.mT))
+        if "p2c" in self.terms:
+            pos_q = self.split(getattr(self, "pos_q_proj", self.q_proj)(relative[1])) * self.scale
+            terms.append(diagonals(k @ pos_q.mT).mT)
+        return sum(terms[1:], terms[0])
+
+
+class ConvBlock(PostNormBlock):
+    """A block to whose output a convolution over its input is added."""
+
+    def __init__(self, c: DebertaV2Config, *parts: Any):
+        super().__init__(*parts)
+        size = c.conv_kernel_size
+        self.conv = nn.Conv1d(c.hidden_size, c.hidden_size, size, padding=(size - 1) // 2, groups=c.conv_groups)
+        self.conv_act, self.conv_norm = activation(c.conv_act), _norm(c)
+
+    def forward(self, x: Tensor, mask: Tensor | None, *context: Any) -> Tensor:
+        tokens = 1 if mask is None else mask.any(-1).mT  # (B,T,1), False for padding
+        local = self.conv_act(self.dropout(self.conv(x.mT).mT * tokens))
+        return self.conv_norm(super().forward(x, mask, *context) + local) * tokens
+
+
+class ProjectedNorm(nn.LayerNorm):
+    """The norm of embeddings that are narrower than the model."""
+
+    def __init__(self, narrow: int, dim: int, eps: float):
+        super().__init__(dim, eps)
+        self.proj = nn.Linear(narrow, dim, bias=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(self.proj(input))
+
+
+class ContextClassifier(SequenceClassifier):
+    """a score for each label of a whole text (labels: class indices (B,), or floats for a regression)."""
+
+    def __init__(self, config: DebertaV2Config):
+        super().__init__(config, act=config.pooler_hidden_act, dropout="classifier_dropout")
+        self.pooler_dropout = nn.Dropout(config.pooler_dropout)
+
+    def summary(self, body: ModelOutput, ids: Tensor | None, mask: Tensor | None) -> Tensor:
+        return self.pooler_dropout(super().summary(body, ids, mask))
+
+
+def _norm(c: DebertaV2Config) -> nn.Module:
+    return nn.LayerNorm(c.hidden_size, c.layer_norm_eps)
+
+
+def _block(c: DebertaV2Config, first: bool) -> nn.Module:
+    mlp = MLP(c.hidden_size, c.intermediate_size, c.hidden_act)
+    parts = DisentangledAttention(c), mlp, _norm(c), _norm(c), c.hidden_dropout_prob
+    return ConvBlock(c, *parts) if first and c.conv_kernel_size > 0 else PostNormBlock(*parts)
+
+
+class DebertaV2Model(TextModel):
+    config_class = DebertaV2Config
+    base_model_prefix = "deberta"
+    keys = KeyMap(
+        {  # BERT's names, but for the projections of attention
+            **{f"{k}_proj" if ".self." in k else k: v for k, v in BertModel.keys.rules.items() if k != "pooler.dense"},
+            "embeddings.embed_proj": "embed.norm.proj",
+            "encoder.rel_embeddings": "relative.embed",
+            "encoder.LayerNorm": "relative.norm",
+            "encoder.layer.{}.attention.self.pos_key_proj": "layers.{}.attn.pos_k_proj",
+            "encoder.layer.{}.attention.self.pos_query_proj": "layers.{}.attn.pos_q_proj",
+            "encoder.conv.conv": "layers.0.conv",
+            "encoder.conv.LayerNorm": "layers.0.conv_norm",
+        },
+        prefix="deberta.",
+        ignored=(  # positions that are not added, and the heads that v3 was trained with
+            "embeddings.position_ids", "embeddings.position_embeddings.weight", "lm_predictions.lm_head.bias",
+            *(f"lm_predictions.lm_head.{x}.{y}" for x in ("dense", "LayerNorm") for y in ("weight", "bias")),
+            *(f"mask_predictions.{x}.{y}" for x in ("dense", "LayerNorm", "classifier") for y in ("weight", "bias")),
+        ),
+    )  # fmt: skip
+    heads = {
+        "ForSequenceClassification": Head(ContextClassifier, {"pooler.dense": "dense", "classifier": "out"}),
+        "ForMaskedLM": replace(BertModel.heads["ForMaskedLM"], body={}),
+    }
+
+    def __init__(self, config: DebertaV2Config):
+        super().__init__(config)
+        c, width = config, config.embedding_size or config.hidden_size
+        self.embed = Embeddings(
+            c.vocab_size, width, positions=c.max_position_embeddings if c.position_biased_input else 0,
+            segments=c.type_vocab_size, dropout=c.hidden_dropout_prob, padding_idx=c.pad_token_id,
+            norm=_norm(c) if width == c.hidden_size else ProjectedNorm(width, c.hidden_size, c.layer_norm_eps),
+        )  # fmt: skip
+        self.relative = RelativePositions(c) if c.relative_attention else None
+        self.layers = Layers(_block(c, first=i == 0) for i in range(c.num_hidden_layers))
+
+    def encode(self, x: Tensor, mask: Tensor | None, positions: Tensor, segments: Tensor | None) -> Tensor:
+        c, mask = self.config, padding_mask(mask)  # (B,1,1,S)
+        segments = positions.new_zeros(x.shape[:2]) if segments is None else segments
+        x = self.embed(x, positions if c.position_biased_input else None, segments if c.type_vocab_size else None)
+        if mask is not None:  # padding is zero, and attends to nothing
+            tokens = mask.any(-2)  # (B,1,S)
+            x, mask = x * tokens.mT, mask & tokens[..., None]  # (B,1,T,S)
+        return self.layers(x, mask, None if self.relative is None else self.relative(x.shape[1]))

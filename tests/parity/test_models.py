@@ -1,0 +1,189 @@
+"""Every family against what the reference library computed (tools/golden.py recorded it).
+
+Outputs within 1e-5 in float32, padded and fully masked rows included; the folder that a model saves has the same keys,
+the same tensors bit for bit and the same config.json as the one the reference wrote.
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from qkv import auto
+
+GOLDENS = Path(__file__).parent / "goldens"
+CASES = sorted(f"{p.parent.name}/{p.name}" for p in GOLDENS.glob("*/*"))
+
+
+def load(case):
+    """The model of a golden folder, its inputs and its expected outputs."""
+    family, suffix = case.split("/")
+    config = auto.AutoConfig.from_pretrained(GOLDENS / case)
+    body = auto.body_class(config.model_type)
+    cls = getattr(auto.family(config.model_type), body.__name__.removesuffix("Model") + suffix)
+    expected = load_file(GOLDENS / case / "expected.safetensors")
+    inputs = {name.removeprefix("input."): expected.pop(name) for name in list(expected) if name.startswith("input.")}
+    return cls.from_pretrained(GOLDENS / case), inputs, expected
+
+
+@pytest.fixture(params=CASES)
+def golden(request):
+    return load(request.param)
+
+
+def test_every_family_has_a_golden():
+    covered = {json.loads((GOLDENS / case / "config.json").read_text())["model_type"] for case in CASES}
+    assert covered == set(auto.FAMILIES)
+
+
+@torch.inference_mode()
+def test_outputs(golden):
+    model, inputs, expected = golden
+    labels, loss = expected.pop("labels", None), expected.pop("loss", None)
+    out = model(**inputs, output_hidden_states=True)
+    seen = model(**inputs, output_attentions=True)
+    assert expected
+    for name, value in expected.items():
+        kind, _, index = name.rpartition(".") if name[-1].isdecimal() else (name, "", "")
+        source = seen if "attentions" in kind else out
+        ours = source[kind][int(index)] if index else source[kind]
+        assert ours.shape == value.shape, name
+        assert (ours - value).abs().max() <= 1e-5, name
+    for name in out:
+        if name.endswith("hidden_states") and isinstance(out[name], tuple):
+            assert len(out[name]) == sum(key.startswith(f"{name}.") for key in expected)
+    if loss is not None:
+        assert abs(model(**inputs, labels=labels).loss - loss) <= 1e-5
+
+
+@torch.inference_mode()
+def test_padding_changes_nothing(golden):
+    """A row alone, without its padding, gives what it gives in the batch."""
+    model, inputs, _ = golden
+    full = model(**inputs)
+    name = "logits" if "logits" in full else "last_hidden_state"
+    if model.config.is_encoder_decoder and "decoder_input_ids" not in inputs:
+        pytest.skip("the decoder reads the padded text itself")
+    row = {k: v[1:2, : 5 if not k.startswith("decoder") else None] for k, v in inputs.items()}
+    alone = model(**row)[name]
+    padded = full[name][1:2, : alone.shape[1]] if alone.dim() == 3 else full[name][1:2]
+    assert (alone - padded).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_round_trip(case, tmp_path):
+    model, inputs, _ = load(case)
+    model.save_pretrained(tmp_path)
+    ours, theirs = load_file(tmp_path / "model.safetensors"), load_file(GOLDENS / case / "model.safetensors")
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert json.loads((tmp_path / "config.json").read_text()) == json.loads((GOLDENS / case / "config.json").read_text())
+    again = type(model).from_pretrained(tmp_path)
+    with torch.inference_mode():
+        assert torch.equal(model(**inputs)[0], again(**inputs)[0])
+
+
+def test_every_published_key_is_used_or_ignored(golden):
+    model, _, _ = golden
+    path = Path(model.config.name_or_path) / "model.safetensors"
+    names = {name for name, _ in torch.nn.Module.named_parameters(model)}
+    for key, tensor in load_file(path).items():
+        assert set(model.keys.to_ours(key, tensor)) <= names, key
+
+
+def test_gradients_reach_every_weight(golden):
+    model, inputs, _ = golden
+    out = model.train()(**inputs)
+    (out["pooler_output"].sum() + out[0].square().sum() if "pooler_output" in out else out[0].square().sum()).backward()
+    without = {name for name, p in model.named_parameters() if p.grad is None}
+    assert without == set()
+
+
+@torch.inference_mode()
+def test_vectors_in_place_of_ids(golden):
+    model, inputs, _ = golden
+    expected = model(**inputs)[0]
+    given = dict(inputs)
+    if model.config.model_type in ("roberta", "xlm-roberta", "camembert"):  # positions depend on the padding ids
+        pad = model.config.pad_token_id
+        given["position_ids"] = model.base_model.positions(inputs["input_ids"], inputs["input_ids"])
+        assert given["position_ids"].min() == pad
+    ids = given.pop("input_ids")
+    if model.config.is_encoder_decoder and "decoder_input_ids" not in given:
+        pytest.skip("the head reads the token ids")
+    if type(model).__name__ == "GPT2ForSequenceClassification":
+        given["attention_mask"] = inputs["attention_mask"]
+    given["inputs_embeds"] = model.get_input_embeddings()(ids)
+    assert torch.equal(model(**given)[0], expected)
+
+
+@torch.inference_mode()
+def test_tensors_are_made_on_the_models_device(golden):
+    """A default device that is not the model's changes nothing."""
+    model, inputs, _ = golden
+    expected = model(**inputs)[0]
+    with torch.device("meta"):
+        assert torch.equal(model(**inputs)[0], expected)
+
+
+@torch.inference_mode()
+def test_meta_device(golden):
+    model, inputs, _ = golden
+    shape = model(**inputs)[0].shape
+    meta = {name: tensor.to("meta") for name, tensor in inputs.items()}
+    assert model.to("meta")(**meta)[0].shape == shape
+
+
+@torch.inference_mode()
+def test_half_precision_is_close(golden):
+    model, inputs, _ = golden
+    expected = model(**inputs)[0]
+    out = model.to(torch.bfloat16)(**inputs)[0]
+    assert out.dtype == torch.bfloat16
+    kept = inputs["attention_mask"].any(dim=1)  # a row of nothing but padding has no meaning to keep
+    assert torch.isfinite(out[kept]).all()
+    assert (out.float() - expected)[kept].abs().mean() <= 0.1 * expected.abs().mean() + 0.05
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_pytorch_bin_gives_the_same_weights(case, tmp_path):
+    """The same checkpoint as pytorch_model.bin, in both of torch's formats."""
+    expected, _, _ = load(case)
+    state = load_file(GOLDENS / case / "model.safetensors")
+    (tmp_path / "config.json").write_text((GOLDENS / case / "config.json").read_text())
+    for modern in (True, False):
+        torch.save(state, tmp_path / "pytorch_model.bin", _use_new_zipfile_serialization=modern)
+        loaded = type(expected).from_pretrained(tmp_path)
+        pairs = zip(expected.parameters(), loaded.parameters(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("python", [os.environ.get("QKV_PEER5"), os.environ.get("QKV_PEER4")])
+def test_the_reference_reads_what_we_save(python, tmp_path):
+    """Set QKV_PEER5 / QKV_PEER4 to the python of an environment with transformers 5.23.0 / 4.57.6 (`make parity`)."""
+    if python is None:
+        pytest.skip("no environment with the reference library is named")
+    for case in CASES:
+        model, inputs, _ = load(case)
+        model.save_pretrained(tmp_path / case)
+        with torch.inference_mode():
+            torch.save({"inputs": inputs, "out": model(**inputs)[0]}, tmp_path / case / "ours.pt")
+    code = (
+        "import sys, torch, transformers, pathlib\n"
+        "for case in sys.argv[2:]:\n"
+        "    folder = pathlib.Path(sys.argv[1]) / case\n"
+        "    name = __import__('json').loads((folder / 'config.json').read_text())['architectures'][0]\n"
+        "    model, info = getattr(transformers, name).from_pretrained(folder, output_loading_info=True)\n"
+        "    ours = torch.load(folder / 'ours.pt')\n"
+        "    assert not info['missing_keys'] and not info['unexpected_keys'], (case, info)\n"
+        "    with torch.inference_mode():\n"
+        "        out = model.eval()(**ours['inputs'])[0]\n"
+        "    assert (out - ours['out'])[ours['inputs']['attention_mask'].any(1)].abs().max() <= 1e-5, case\n"
+        "print('read', len(sys.argv) - 2)\n"
+    )
+    done = subprocess.run([python, "-c", code, str(tmp_path), *CASES], capture_output=True, text=True)
+    assert done.stdout.strip().endswith(f"read {len(CASES)}"), done.stderr[-2000:]

@@ -28,7 +28,7 @@ from qkv.hub import write_file
 # The name of each file, and whether the first part of a row's id is the document it was taken from.
 DOMAINS = {"tweets": False, "movieReviewSnippets": False, "amazonReviewSnippets": True, "nytEditorialSnippets": True}
 LABELS, IDS = {0: "NEGATIVE", 1: "POSITIVE"}, {"NEGATIVE": 0, "POSITIVE": 1}
-SEED, MAX_LENGTH, EPOCHS, BATCH, RATE = 0, 256, 3, 32, 1e-4
+SEED, MAX_LENGTH, EPOCHS, BATCH, RATE, FROZEN = 0, 256, 3, 32, 1e-4, 2
 STEEPNESS = 1.5  # the target for a text rated r, from -4 to 4, is sigmoid(1.5 r): 0.5 if neutral, 0.95 at 2
 UNSURE = 0.75  # a score below this is read as "neither"
 PROBES = Path(__file__).with_name("sentiment_probes.tsv")  # sentences of our own, and the label each should get
@@ -69,8 +69,9 @@ def batches(tokenizer: Any, texts: list[str], rng: random.Random) -> Iterator[tu
 
 
 def train(model: Any, tokenizer: Any, rows: list[Row]) -> None:
-    """Tune everything but the table of words, of which the ratings would reach only a few."""
-    model.get_input_embeddings().weight.requires_grad_(False)
+    """Tune the upper layers; the embeddings and the lowest layers know words, of which the ratings hold only a few."""
+    for frozen in (model.bert.embeddings, *model.bert.encoder.layer[:FROZEN]):
+        frozen.requires_grad_(False)
     weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=RATE, weight_decay=0.01)
     total = EPOCHS * -(-len(rows) // BATCH)
@@ -107,15 +108,14 @@ def calibrate(model: Any, tokenizer: Any, rows: list[Row]) -> None:
     margins = predict(model, tokenizer, [row.text for row in rows])
     scales = torch.linspace(0.2, 4, 191)
     best = min(scales, key=lambda scale: F.binary_cross_entropy_with_logits(margins * scale, truth))
-    print(f"last layer scaled by {best:.2f}")
     for weight in (model.classifier.weight, model.classifier.bias):
-        weight.mul_(best)
+        weight *= best
 
 
 def save(model: Any, base: Path, out: Path) -> None:
     """The folders fp32 and int8, which differ only in the form of their weights."""
     model.save_pretrained(out / "fp32")
-    model.config.save_pretrained(out / "int8")
+    write_file(out / "int8", "config.json", (out / "fp32" / "config.json").read_bytes())
     packed = int8_rows(model.state_dict())
     write_file(out / "int8", "model.safetensors", lambda path: save_file(packed, path, metadata={"format": INT8_ROWS}))
     tokenizer = json.loads((base / "tokenizer.json").read_text("utf-8")) | {"truncation": None, "padding": None}

@@ -199,7 +199,10 @@ def read_file(path: Path) -> Iterator[tuple[str, Tensor]]:
     if path.suffix == ".bin":
         from .unpickle import read_bin
 
-        yield from read_bin(path).items()
+        try:
+            yield from read_bin(path).items()
+        except ValueError as error:
+            raise OSError(str(error)) from None
         return
     try:
         with safe_open(path, framework="pt") as file:
@@ -265,7 +268,10 @@ def int8_rows(state: StateDict) -> StateDict:
     packed: StateDict = {}
     for name, tensor in state.items():
         if tensor.dim() == 2 and tensor.is_floating_point():
-            scale = (tensor.abs().amax(dim=1) / 127).half().clamp(min=6e-8)  # (rows,)
+            largest = tensor.abs().amax(dim=1)  # (rows,)
+            scale = (largest / 127).half()
+            short_of = scale.float() * 127 < largest  # rounded down: the next float16 up, so that nothing is clipped
+            scale = torch.where(short_of, (scale.float() * (1 + 2**-10) + 6e-8).half(), scale).clamp(min=6e-8)
             packed[name] = (tensor / scale.float()[:, None]).round().clamp(-127, 127).to(torch.int8)
             packed[f"{name}.scale"] = scale
         else:

@@ -159,7 +159,7 @@ class Config:
         raise AttributeError(f"{type(self).__name__} has no {name!r}; the nearest are {nearest(name, self._fields)}")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Config) and self.to_dict() == other.to_dict()
+        return isinstance(other, Config) and self.to_json_string() == other.to_json_string()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.to_json_string()}"

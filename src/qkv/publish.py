@@ -62,6 +62,7 @@ def push_folder(  # noqa: PLR0913, the signature the field knows
     from huggingface_hub import CommitOperationAdd, HfApi
 
     check_id(repo_id)
+    check_revision(revision or "main")
     contents = _contents(Path(os.path.expanduser(folder)), [tags] if isinstance(tags, str) else tags)
     sizes = {name: len(data) if isinstance(data, bytes) else data.stat().st_size for name, data in contents.items()}
     listed = ", ".join(f"{name} ({size:,} bytes)" for name, size in sizes.items())
@@ -69,7 +70,7 @@ def push_folder(  # noqa: PLR0913, the signature the field knows
     api = HfApi(token=token, library_name="qkv")
     try:
         repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-        if revision and not check_revision(revision).startswith("refs/"):
+        if revision and not revision.startswith("refs/"):
             api.create_branch(repo_id, branch=revision, exist_ok=True)
         return api.create_commit(
             repo_id,

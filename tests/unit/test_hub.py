@@ -197,6 +197,9 @@ def test_revisions(hub, online, cache):
         assert fetch_local(online, repo, cache, **options) == path
     with fails(OSError, "no revision 'v9'", "revision="):
         online(fetch, "org/m@v9", "config.json", cache_dir=cache)
+    del hub.refs["org/m"]["v2"]
+    with fails(OSError, "no revision 'v2'"):  # though it is in the cache
+        online(fetch, "org/m@v2", "config.json", cache_dir=cache)
 
 
 def fetch_local(worker, repo, cache, **options):
@@ -211,11 +214,12 @@ def test_all_files_come_from_one_commit(hub, online, cache):
     assert fetch_local(online, "org/m", cache) == second
 
 
-def test_subfolder_and_list_of_files(online, cache):
+def test_subfolder_and_list_of_files(hub, online, cache):
     path, names = online(look, "org/m", "config.json", cache_dir=cache, subfolder="onnx")
     assert json.loads(Path(path).read_bytes()) == {"inner": 1}
     assert names == ["config.json"]
     assert online(look, "org/m", "absent.json", cache_dir=cache) == (None, sorted(FILES))
+    assert hub.asked("absent.json") == []
     with fails(FileNotFoundError, "'confg.json'", "'config.json'", "./model"):
         online(fetch, "org/m", "confg.json", cache_dir=cache)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from qkv import unpickle
+from qkv import pickle_machine, unpickle
 from qkv.unpickle import read_bin
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.complex128]
@@ -210,7 +210,7 @@ def test_weights_are_found_in_a_trainers_file(path, container, name):
     ("value", "reason"),
     [
         ([torch.zeros(1)], "list"),
-        (torch.zeros(1), "Tensor"),
+        (torch.zeros(1), "TensorRef"),
         ({"a": torch.zeros(1), "b": 3}, "'b' is a int"),
         ({"a": torch.zeros(1), "b": {"c": torch.zeros(1)}}, "'b' is a dict"),
         ({"a": torch.zeros(1), 7: torch.zeros(1)}, "7"),
@@ -432,7 +432,7 @@ NAMES = """
     torch._utils._rebuild_device_tensor_from_numpy torch._utils._rebuild_parameter_with_state torch._utils._rebuild
     torch._tensor._rebuild_from_type_v2 torch.Tensor torch.Tensor.__reduce__ torch.nn.Parameter torch.nn.Linear
     torch.float31 torch.QInt8Storage torch.from_file torch.UntypedStorage.from_file torch.device __main__.anything
-    qkv.unpickle._tensor qkv.hub.open_repo
+    qkv.pickle_machine._tensor qkv.hub.open_repo
 """.split()  # noqa: SIM905
 
 
@@ -703,9 +703,9 @@ def test_work_is_bounded(path, container):
     for value in reused.values():
         refused(path, make(beside_weights(wide + value)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(unpickle, "MAX_STEPS", 1000)
+        patch.setattr(pickle_machine, "MAX_STEPS", 1000)
         assert "1000 steps" in refused(path, make(beside_weights(b"N" * 1000)))
-        patch.setattr(unpickle, "MAX_PICKLE", 1000)
+        patch.setattr(pickle_machine, "MAX_PICKLE", 1000)
         refused(path, make(beside_weights(text("a" * 1000))))
 
 

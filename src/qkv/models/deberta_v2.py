@@ -1,8 +1,7 @@
 """DeBERTa v2 and v3 (He et al., 2020, arXiv:2006.03654; 2021, arXiv:2111.09543): BERT with disentangled attention.
 
-Contents and relative positions have vectors of their own. The score of a query and a key adds up their contents, the
-query's content with their distance ("c2p") and the key's content with it ("p2c"); with that, most checkpoints need no
-absolute positions. The largest ones of v2 have a convolution in their first block.
+Distances have vectors of their own. To the score of a query and a key they add that of the query and the distance
+("c2p") and that of the distance and the key ("p2c"). The largest models of v2 have a convolution in the first block.
 """
 
 from dataclasses import replace
@@ -54,7 +53,7 @@ class RelativePositions(nn.Module):
         super().__init__()
         self.longest = c.max_relative_positions if c.max_relative_positions > 0 else c.max_position_embeddings
         self.bucketed = c.position_buckets > 0
-        self.span = c.position_buckets if self.bucketed else self.longest
+        self.span = c.position_buckets if self.bucketed else self.longest  # rows for distances of one sign
         self.embed = nn.Embedding(2 * self.span, c.hidden_size)
         self.norm = _norm(c) if "layer_norm" in c.norm_rel_ebd.lower() else nn.Identity()
 
@@ -68,9 +67,10 @@ class RelativePositions(nn.Module):
     def bucket(self, distance: Tensor) -> Tensor:
         """Half of the buckets are one step wide, half widen logarithmically up to the longest distance."""
         exact = self.span // 2
-        octaves = (torch.full_like(distance[:1, 0, :1], self.longest - 1) / exact).log()  # a tensor, to round alike
-        wide = ((distance.abs().clamp(min=exact) / exact).log() / octaves * (exact - 1)).ceil() + exact
-        return torch.where(distance.abs() <= exact, distance, distance.sign() * wide).long()
+        far = distance.abs().clamp(min=exact)
+        longest = torch.full_like(far, self.longest - 1)  # a tensor, so that its logarithm is rounded as theirs are
+        wide = exact + ((far / exact).log() / (longest / exact).log() * (exact - 1)).ceil()
+        return torch.where(far == exact, distance, distance.sign() * wide).long()
 
 
 def diagonals(scores: Tensor) -> Tensor:
@@ -84,31 +84,28 @@ class DisentangledAttention(Attention):
 
     def __init__(self, c: DebertaV2Config):
         declared = [term for term in ("c2p", "p2c") if term in str(c.pos_att_type).lower()]
-        scale = (c.hidden_size // c.num_attention_heads * (1 + len(declared))) ** -0.5
-        super().__init__(c.hidden_size, c.num_attention_heads, scale=scale, dropout=c.attention_probs_dropout_prob)
+        super().__init__(c.hidden_size, c.num_attention_heads, scale=1.0, dropout=c.attention_probs_dropout_prob)
+        self.factor = (self.head_dim * (1 + len(declared))) ** -0.5  # on whatever is a query, before the sum
         self.terms = declared if c.relative_attention else []
-        self.position_dropout = nn.Dropout(c.hidden_dropout_prob)
-        if "c2p" in self.terms and not c.share_att_key:
-            self.pos_k_proj = nn.Linear(c.hidden_size, c.hidden_size)
-        if "p2c" in self.terms and not c.share_att_key:
-            self.pos_q_proj = nn.Linear(c.hidden_size, c.hidden_size)
+        dim, own = c.hidden_size, [] if c.share_att_key else self.terms
+        self.pos_k_proj = nn.Linear(dim, dim) if "c2p" in own else None
+        self.pos_q_proj = nn.Linear(dim, dim) if "p2c" in own else None
+        self.pos_dropout = nn.Dropout(c.hidden_dropout_prob)
 
-    def forward(self, x: Tensor, mask: Tensor | None, relative: Tensor | None) -> Tensor:
-        q, k, v = self.split(self.q_proj(x)) * self.scale, self.split(self.k_proj(x)), self.split(self.v_proj(x))
-        bias = q.new_zeros(1, 1, 1, 1) if relative is None else self.bias(q, k, self.position_dropout(relative))
-        x = attend(q, k, v, additive(mask, bias), scale=1.0, dropout=self.dropout if self.training else 0.0)
+    def forward(self, x: Tensor, mask: Tensor | None, relative: Tensor | None) -> Tensor:  # type: ignore[override]
+        q, k, v = self.split(self.q_proj(x)) * self.factor, self.split(self.k_proj(x)), self.split(self.v_proj(x))
+        bias = q.new_zeros(1, 1, 1, 1) if relative is None else self.bias(q, k, self.pos_dropout(relative))
+        dropout = self.dropout if self.training else 0.0
+        x = attend(q, k, v, additive(mask, bias), scale=self.scale, dropout=dropout)
         return self.o_proj(x.transpose(1, 2).flatten(2))  # (B,H,T,C) -> (B,T,H*C) -> (B,T,D)
 
     def bias(self, q: Tensor, k: Tensor, relative: Tensor) -> Tensor:
-        """What the terms add to the scores of scaled queries: (B,H,T,S)"""
-        terms = []
-        if "c2p" in self.terms:
-            pos_k = self.split(getattr(self, "pos_k_proj", self.k_proj)(relative[0]))  # (1,H,2T,C)
-            terms.append(diagonals(q @ pos_k.mT))
-        if "p2c" in self.terms:
-            pos_q = self.split(getattr(self, "pos_q_proj", self.q_proj)(relative[1])) * self.scale
-            terms.append(diagonals(k @ pos_q.mT).mT)
-        return sum(terms[1:], terms[0])
+        """What positions add to the scores: (B,H,T,S), or (1,1,1,1) without terms."""
+        none = q.new_zeros(1, 1, 1, 1)
+        pos_k, pos_q = self.pos_k_proj or self.k_proj, self.pos_q_proj or self.q_proj
+        c2p = diagonals(q @ self.split(pos_k(relative[0])).mT) if "c2p" in self.terms else none
+        p2c = diagonals(k @ self.split(pos_q(relative[1]) * self.factor).mT).mT if "p2c" in self.terms else none
+        return c2p + p2c
 
 
 class ConvBlock(PostNormBlock):
@@ -116,22 +113,22 @@ class ConvBlock(PostNormBlock):
 
     def __init__(self, c: DebertaV2Config, *parts: Any):
         super().__init__(*parts)
-        size = c.conv_kernel_size
-        self.conv = nn.Conv1d(c.hidden_size, c.hidden_size, size, padding=(size - 1) // 2, groups=c.conv_groups)
+        self.conv = nn.Conv1d(c.hidden_size, c.hidden_size, c.conv_kernel_size, padding="same", groups=c.conv_groups)
         self.conv_act, self.conv_norm = activation(c.conv_act), _norm(c)
 
-    def forward(self, x: Tensor, mask: Tensor | None, *context: Any) -> Tensor:
+    def forward(self, x: Tensor, *context: Any) -> Tensor:
+        mask = context[0]  # (B,1,T,S)
         tokens = 1 if mask is None else mask.any(-1).mT  # (B,T,1), False for padding
         local = self.conv_act(self.dropout(self.conv(x.mT).mT * tokens))
-        return self.conv_norm(super().forward(x, mask, *context) + local) * tokens
+        return self.conv_norm(super().forward(x, *context) + local) * tokens
 
 
 class ProjectedNorm(nn.LayerNorm):
     """The norm of embeddings that are narrower than the model."""
 
-    def __init__(self, narrow: int, dim: int, eps: float):
-        super().__init__(dim, eps)
-        self.proj = nn.Linear(narrow, dim, bias=False)
+    def __init__(self, c: DebertaV2Config, width: int):
+        super().__init__(c.hidden_size, c.layer_norm_eps)
+        self.proj = nn.Linear(width, c.hidden_size, bias=False)
 
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(self.proj(input))
@@ -190,7 +187,7 @@ class DebertaV2Model(TextModel):
         self.embed = Embeddings(
             c.vocab_size, width, positions=c.max_position_embeddings if c.position_biased_input else 0,
             segments=c.type_vocab_size, dropout=c.hidden_dropout_prob, padding_idx=c.pad_token_id,
-            norm=_norm(c) if width == c.hidden_size else ProjectedNorm(width, c.hidden_size, c.layer_norm_eps),
+            norm=_norm(c) if width == c.hidden_size else ProjectedNorm(c, width),
         )  # fmt: skip
         self.relative = RelativePositions(c) if c.relative_attention else None
         self.layers = Layers(_block(c, first=i == 0) for i in range(c.num_hidden_layers))

@@ -124,7 +124,7 @@ def _skeleton(cls: type[PreTrainedModel], config: Config, kwargs: dict[str, Any]
             raise
         raise TypeError(
             f"{cls.__name__}.from_pretrained() knows no argument {short(next(iter(kwargs)))} ({error}); "
-            f"the nearest fields of its config are {nearest(next(iter(kwargs)), config._fields)}."
+            f"the nearest fields of its config are {nearest(next(iter(kwargs)), [*config._fields, 'num_labels'])}."
         ) from None
     except (RuntimeError, ZeroDivisionError, OverflowError) as error:
         raise ValueError(f"config.json describes an impossible network: {short(str(error), 160)}") from None

@@ -68,7 +68,7 @@ class BatchEncoding(UserDict):
         if isinstance(item, str):
             return self.data[item]
         if isinstance(item, slice):
-            return {key: value[item] for key, value in self.data.items()}
+            return self._encodings[item] if self._encodings else {key: value[item] for key, value in self.data.items()}
         return self._row(item)
 
     def __getattr__(self, name: str) -> Any:

@@ -80,8 +80,13 @@ class Engine:
             item = items[0]
             first, second = item if isinstance(item, tuple) else (item, None)
             return [rust.encode(first, second, is_pretokenized=pretokenized, add_special_tokens=special)]
-        except (TypeError, KeyboardInterrupt, SystemExit, MemoryError):
+        except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
+        except TypeError:  # the items were checked before, so it is a str that is no Unicode text
+            raise ValueError(
+                "The text holds half a character (a lone surrogate such as '\\ud800'), which has no ids. "
+                "Clean it with text.encode('utf-8', 'replace').decode()."
+            ) from None
         except BaseException as error:  # Rust panics derive from BaseException
             raise ValueError(_explain(error, settings)) from None
 
@@ -91,7 +96,7 @@ def _explain(error: BaseException, settings: Settings) -> str:
     if settings.truncation and "runcation error" in text:
         return (
             f"Cannot cut this input to max_length={settings.max_length} with truncation={settings.truncation!r}: "
-            "the sequence that may be cut is too short. Use truncation='longest_first' or a larger max_length."
+            "the sequence that may be cut is too short, or not there. Use truncation='longest_first' or a larger max_length."
         )
     return f"The tokenizer failed on this input: {text}"
 

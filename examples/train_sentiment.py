@@ -103,9 +103,8 @@ def predict(model: Any, tokenizer: Any, texts: list[str]) -> Tensor:
 @torch.no_grad()
 def calibrate(model: Any, tokenizer: Any, rows: list[Row]) -> None:
     """Scale the last layer so that on validation rows a score of 0.9 is right nine times in ten (Guo et al., 2017)."""
-    rows = [row for row in rows if row.rating]
-    truth = torch.tensor([row.rating > 0 for row in rows]).float()
-    margins = predict(model, tokenizer, [row.text for row in rows])
+    truth = torch.tensor([row.rating > 0 for row in rows if row.rating]).float()
+    margins = predict(model, tokenizer, [row.text for row in rows if row.rating])
     scales = torch.linspace(0.2, 4, 191)
     best = min(scales, key=lambda scale: F.binary_cross_entropy_with_logits(margins * scale, truth))
     for weight in (model.classifier.weight, model.classifier.bias):
@@ -126,8 +125,8 @@ def save(model: Any, base: Path, out: Path) -> None:
 
 
 def table(*lines: list[str]) -> None:
-    ruled = (lines[0], ["---"] * len(lines[0]), *lines[1:])
-    print("\n".join(f"| {' | '.join(line)} |" for line in ruled), end="\n\n")
+    for line in (lines[0], ["---"] * len(lines[0]), *lines[1:], []):
+        print(f"| {' | '.join(line)} |" if line else "")
 
 
 def percent(hits: Tensor) -> str:
@@ -147,10 +146,10 @@ def evaluate(folder: Path, rows: list[Row]) -> Tensor:
         lines.append([domain, *(f"{percent(right[k])} ({int(k.sum())})" for k in kept)])
     table(*lines)
     print(f"Expected calibration error, all but 0: {calibration_error(score[ratings != 0], right[ratings != 0]):.3f}\n")
-    tenths = (score * 10).long().clamp(5, 9)
     lines = [["share of rows by score", *(f"0.{k} to {(k + 1) / 10}" for k in range(5, 10)), f"below {UNSURE}"]]
     for name, k in {"neutral: within 0.5 of 0": ratings.abs() < 0.5, "clear: beyond 1": ratings.abs() >= 1}.items():
-        lines.append([name, *(percent(tenths[k] == tenth) for tenth in range(5, 10)), percent(score[k] < UNSURE)])
+        tenths = (percent((score[k] * 10).long() == tenth) for tenth in range(5, 10))
+        lines.append([name, *tenths, percent(score[k] < UNSURE)])
     table(*lines)
     probe(model, tokenizer)
     return margins

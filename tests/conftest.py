@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 GOLDENS = Path(__file__).parent / "parity" / "goldens"
-WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] a b c d e f g h i j k l m n o p q r s t u v w x y z i love this product is great "
+WORDS = (
+    "[PAD] [UNK] [CLS] [SEP] [MASK] a b c d e f g h i j k l m n o p q r s t u v w x y z i love this product is great "
+)
 WORDS += "terrible good bad not at all the film was it and very much more no yes ! . , ? ' ##s ##ing ##ed ##ly"
 
 

@@ -110,11 +110,11 @@ class HubRepo(Repo):
     @cached_property
     def _commit(self) -> tuple[Path | None, frozenset[str] | None, Exception | None]:
         """The commit's folder in the cache; the names of its files on the Hub; or, for want of these, why."""
+        if self._offline:
+            return self._cached_commit(), None, None
         from huggingface_hub import HfApi
         from huggingface_hub.errors import RevisionNotFoundError
 
-        if self._offline:
-            return self._cached_commit(), None, None
         try:
             api = HfApi(token=self._options["token"], library_name="qkv")
             info = api.model_info(self.name, revision=self.revision, timeout=TIMEOUT)

@@ -81,7 +81,9 @@ def test_round_trip(case, tmp_path):
     ours, theirs = load_file(tmp_path / "model.safetensors"), load_file(GOLDENS / case / "model.safetensors")
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    assert json.loads((tmp_path / "config.json").read_text()) == json.loads((GOLDENS / case / "config.json").read_text())
+    assert json.loads((tmp_path / "config.json").read_text()) == json.loads(
+        (GOLDENS / case / "config.json").read_text()
+    )
     again = type(model).from_pretrained(tmp_path)
     with torch.inference_mode():
         assert torch.equal(model(**inputs)[0], again(**inputs)[0])

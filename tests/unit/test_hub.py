@@ -24,7 +24,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 import qkv.hub
 from hub_server import HubServer
 from qkv.files import check_name, check_readable, check_sha256, find_secret, read_json

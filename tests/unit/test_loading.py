@@ -95,11 +95,18 @@ def test_shapes(tiny):
 
 
 def test_impossible_networks(tiny):
-    for field, value in (("hidden_size", -4), ("num_attention_heads", 0), ("vocab_size", 2**62), ("hidden_act", "zelu")):
+    for field, value in (
+        ("hidden_size", -4),
+        ("num_attention_heads", 0),
+        ("vocab_size", 2**62),
+        ("hidden_act", "zelu"),
+    ):
         config = json.loads((tiny / "config.json").read_text()) | {field: value}
         (tiny / "config.json").write_text(json.dumps(config))
         refused(ValueError, "impossible|activation|shape", tiny)
-        (tiny / "config.json").write_text(json.dumps(config | {field: {"hidden_size": 32, "vocab_size": 99}.get(field, 4)}))
+        (tiny / "config.json").write_text(
+            json.dumps(config | {field: {"hidden_size": 32, "vocab_size": 99}.get(field, 4)})
+        )
 
 
 def test_unknown_arguments(tiny):

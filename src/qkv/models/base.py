@@ -227,7 +227,10 @@ def _resized(module: nn.Module, rows: int) -> nn.Module:
     """An Embedding, or a Linear that scores a vocabulary, with `rows` rows."""
     new = nn.Module.__new__(type(module))
     new.__dict__.update(module.__dict__ | {"_parameters": {}})
-    for name, old in module.named_parameters(recurse=False):
+    for name, old in module._parameters.items():
+        if old is None:
+            new.register_parameter(name, None)
+            continue
         grown = old.detach().mean(dim=0, keepdim=True).repeat(rows, *[1] * (old.dim() - 1))
         grown[: old.shape[0]] = old.detach()[:rows]
         new.register_parameter(name, nn.Parameter(grown, old.requires_grad))

@@ -47,7 +47,7 @@ class DebertaV2Config(BertConfig):
 
 
 class RelativePositions(nn.Module):
-    """Vectors of the distances from key to query, one for each up to a longest one, or one for a bucket of them."""
+    """A vector for each distance from key to query up to the longest, or for each bucket of them."""
 
     def __init__(self, c: DebertaV2Config):
         super().__init__()
@@ -58,7 +58,7 @@ class RelativePositions(nn.Module):
         self.norm = _norm(c) if "layer_norm" in c.norm_rel_ebd.lower() else nn.Identity()
 
     def forward(self, length: int) -> Tensor:
-        """(2,1,2T,D): for the T keys before and after a query, and for the T queries before and after a key."""
+        """Vectors of the offsets -T to T-1, from queries to keys and from keys to queries: (2,1,2T,D)"""
         offset = torch.arange(-length, length, device=self.embed.weight.device)
         distance = torch.stack((-offset, offset))[:, None]
         rows = self.bucket(distance) if self.bucketed else distance
@@ -74,18 +74,18 @@ class RelativePositions(nn.Module):
 
 
 def diagonals(scores: Tensor) -> Tensor:
-    """Scores by offset, -T to T-1, as scores by place: x (B,H,T,2T) -> y (B,H,T,T), y[t,s] = x[t,s-t+T], a view."""
+    """Scores by offset x (B,H,T,2T), -T to T-1, as scores by place y (B,H,T,T): a view with y[t,s] = x[t,s-t+T]."""
     length = scores.shape[-2]
     return scores.flatten(-2)[..., length:].unflatten(-1, (length, 2 * length - 1))[..., :length]
 
 
 class DisentangledAttention(Attention):
-    """Attention that takes the relative positions into its scores."""
+    """Self-attention with scores of distances; `relative` as from RelativePositions, None without them."""
 
     def __init__(self, c: DebertaV2Config):
         declared = [term for term in ("c2p", "p2c") if term in str(c.pos_att_type).lower()]
-        super().__init__(c.hidden_size, c.num_attention_heads, scale=1.0, dropout=c.attention_probs_dropout_prob)
-        self.factor = (self.head_dim * (1 + len(declared))) ** -0.5  # on whatever is a query, before the sum
+        super().__init__(c.hidden_size, c.num_attention_heads, dropout=c.attention_probs_dropout_prob)
+        self.factor = (self.head_dim * (1 + len(declared))) ** -0.5  # on all queries, before the scores
         self.terms = declared if c.relative_attention else []
         dim, own = c.hidden_size, [] if c.share_att_key else self.terms
         self.pos_k_proj = nn.Linear(dim, dim) if "c2p" in own else None
@@ -95,8 +95,7 @@ class DisentangledAttention(Attention):
     def forward(self, x: Tensor, mask: Tensor | None, relative: Tensor | None) -> Tensor:  # type: ignore[override]
         q, k, v = self.split(self.q_proj(x)) * self.factor, self.split(self.k_proj(x)), self.split(self.v_proj(x))
         bias = q.new_zeros(1, 1, 1, 1) if relative is None else self.bias(q, k, self.pos_dropout(relative))
-        dropout = self.dropout if self.training else 0.0
-        x = attend(q, k, v, additive(mask, bias), scale=self.scale, dropout=dropout)
+        x = attend(q, k, v, additive(mask, bias), scale=1.0, dropout=self.dropout if self.training else 0.0)
         return self.o_proj(x.transpose(1, 2).flatten(2))  # (B,H,T,C) -> (B,T,H*C) -> (B,T,D)
 
     def bias(self, q: Tensor, k: Tensor, relative: Tensor) -> Tensor:
@@ -111,8 +110,8 @@ class DisentangledAttention(Attention):
 class ConvBlock(PostNormBlock):
     """A block to whose output a convolution over its input is added."""
 
-    def __init__(self, c: DebertaV2Config, *parts: Any):
-        super().__init__(*parts)
+    def __init__(self, c: DebertaV2Config, *parts: nn.Module):
+        super().__init__(*parts, dropout=c.hidden_dropout_prob)
         self.conv = nn.Conv1d(c.hidden_size, c.hidden_size, c.conv_kernel_size, padding="same", groups=c.conv_groups)
         self.conv_act, self.conv_norm = activation(c.conv_act), _norm(c)
 
@@ -150,9 +149,8 @@ def _norm(c: DebertaV2Config) -> nn.Module:
 
 
 def _block(c: DebertaV2Config, first: bool) -> nn.Module:
-    mlp = MLP(c.hidden_size, c.intermediate_size, c.hidden_act)
-    parts = DisentangledAttention(c), mlp, _norm(c), _norm(c), c.hidden_dropout_prob
-    return ConvBlock(c, *parts) if first and c.conv_kernel_size > 0 else PostNormBlock(*parts)
+    parts = DisentangledAttention(c), MLP(c.hidden_size, c.intermediate_size, c.hidden_act), _norm(c), _norm(c)
+    return ConvBlock(c, *parts) if first and c.conv_kernel_size > 0 else PostNormBlock(*parts, c.hidden_dropout_prob)
 
 
 class DebertaV2Model(TextModel):

@@ -81,4 +81,6 @@ class Seq2SeqTaskModel(TaskModel):
         source = labels if self.head.reads_labels else ids
         if source is None:
             raise ValueError("the decoder has nothing to read: give decoder_input_ids (B,T), or labels (B,T).")
+        if source is ids:
+            check_inputs(self.backbone, ids, None, None)
         return {**inputs, "decoder_input_ids": self.backbone.shift_right(source)}

@@ -46,6 +46,9 @@ class Engine:
         self._copies: dict[Settings, tokenizers.Tokenizer] = {}
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.rust,)
+
     def forget(self) -> None:
         """Drop the copies; to be called after `rust` was changed, or handed to someone who may change it."""
         with self._lock:
@@ -82,7 +85,7 @@ class Engine:
             return [rust.encode(first, second, is_pretokenized=pretokenized, add_special_tokens=special)]
         except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
-        except TypeError:  # the items were checked before, so it is a str that is no Unicode text
+        except TypeError:  # items are checked before they come here, so it is a str that is no Unicode
             raise ValueError(
                 "The text holds half a character (a lone surrogate such as '\\ud800'), which has no ids. "
                 "Clean it with text.encode('utf-8', 'replace').decode()."
@@ -96,7 +99,8 @@ def _explain(error: BaseException, settings: Settings) -> str:
     if settings.truncation and "runcation error" in text:
         return (
             f"Cannot cut this input to max_length={settings.max_length} with truncation={settings.truncation!r}: "
-            "the sequence that may be cut is too short, or not there. Use truncation='longest_first' or a larger max_length."
+            "the sequence that may be cut is too short, or not there. "
+            "Use truncation='longest_first' or a larger max_length."
         )
     return f"The tokenizer failed on this input: {text}"
 

@@ -27,8 +27,8 @@ def pad(
 ) -> BatchEncoding:
     """Pad input_ids, attention_mask, token_type_ids and special_tokens_mask to one length; other keys stay.
 
-    encoded_inputs: a mapping of rows (B, T), of one row (T,), or a list of mappings. options: return_tensors ("pt", "np"),
-    verbose. Raises ValueError when input_ids is missing or rows do not fit together.
+    encoded_inputs: a mapping of rows (B, T), of one row (T,), or a list of mappings. options: return_tensors ("pt",
+    "np"), verbose. Raises ValueError when input_ids is missing or rows do not fit together.
     """
     kind = options.get("return_tensors")
     data = _columns(encoded_inputs)

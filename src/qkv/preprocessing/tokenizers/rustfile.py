@@ -77,8 +77,9 @@ def _patterns(node: Any) -> Iterator[str]:
 
 
 def has_nested_quantifier(pattern: str) -> bool:
-    """Whether an unbounded repetition (`+`, `*`, `{n,}`) applies to a group that holds one itself, as in `(a+)+`."""
-    repeats = [False]  # for each open group: whether it holds an unbounded repetition
+    """Whether an unbounded repetition (`+`, `*`, `{n,}`) applies to a group with choices of its own: one that holds a
+    repetition, as in `(a+)+`, or alternatives, as in `(a|aa)+`."""
+    repeats = [False]  # for each open group: whether it holds an unbounded repetition or alternatives
     closed = False  # whether the item just read is a group that does
     i = 0
     while i < len(pattern):
@@ -89,6 +90,8 @@ def has_nested_quantifier(pattern: str) -> bool:
             if closed:
                 return True
             repeats[-1] = unbounded
+        elif char == "|" and len(repeats) > 1:
+            repeats[-1] = True
         if char == ")" and len(repeats) > 1:
             closed = repeats.pop()
             repeats[-1] = repeats[-1] or closed

@@ -1,0 +1,105 @@
+"""qkv run: a task on texts from the command line, a file or a pipe."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .inputs import Source, read
+from .results import Window, write
+from .tasks import FORMS, form_of
+from .terminal import Debug, progress, say
+
+WINDOW = 256  # inputs between two steps of the bar: enough to fill batches of similar length
+
+
+def _tasks(incomplete: str) -> list[str]:
+    return [name for name in FORMS if name.startswith(incomplete)]
+
+
+def run(  # noqa: PLR0913 - typer makes a parameter an option
+    task: Annotated[str, typer.Argument(help="Such as sentiment-analysis.", autocompletion=_tasks)],
+    texts: Annotated[list[str] | None, typer.Argument(metavar="[INPUT]...", help="Inputs.", show_default=False)] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Folder, org/name or org/name@revision.")] = None,
+    tokenizer: Annotated[str | None, typer.Option(help="Folder or org/name, if not the model's own.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the Hub.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:0, mps or a number.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Rows of a batch at most.")] = None,
+    top_k: Annotated[int | None, typer.Option(min=0, help="Labels per input, best first; 0 for all.")] = None,
+    truncation: Annotated[
+        bool | None,
+        typer.Option("--truncation/--no-truncation", help="Cut long texts silently / fail. Unset: cut and warn."),
+    ] = None,
+    function_to_apply: Annotated[str | None, typer.Option(help="softmax, sigmoid or none, on the scores.")] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", "-f", help="A text per line, .csv, .tsv or .jsonl; - is stdin.")
+    ] = None,
+    column: Annotated[str | None, typer.Option(help="Of the .csv, .tsv or .jsonl file. [text]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Write to a file; JSON if it ends in .json.")
+    ] = None,
+    debug: Debug.Option = False,
+) -> None:
+    """Run a task on texts: from arguments, a file, or a pipe with one text per line.
+
+    On a terminal the results are a table; in a pipe, lines of label<TAB>score<TAB>text; with --json, a list in the
+    order of the inputs: [{"input": "...", "result": [{"label": "...", "score": 0.99}]}].
+
+    [bold]Examples[/bold]
+
+      qkv run sentiment-analysis "What a film!" "Dull."
+      qkv run text-classification -m ./my-model --top-k 0 "What a film!"
+      qkv run sentiment-analysis -f reviews.csv --column review -o labels.json
+      grep ERROR log.txt | qkv run text-classification -m org/name | cut -f1 | sort | uniq -c
+    """
+    try:
+        form = form_of(task)
+    except KeyError as error:
+        raise typer.BadParameter(error.args[0]) from None
+    _check_output(output, file)
+    source = read(texts or [], file, column, form)
+    if source.count == 0:
+        say("warning", "there is no input.")
+        write([], form, output, as_json or _is_json(output))
+        return
+    options: dict[str, Any] = {
+        "revision": revision, "dtype": dtype, "batch_size": batch_size, "truncation": truncation,
+        "function_to_apply": function_to_apply,
+    }  # fmt: skip
+    options = {name: value for name, value in options.items() if value is not None}
+    if top_k is not None:
+        options["top_k"] = top_k or None
+    from qkv.pipelines import pipeline
+
+    pipe = pipeline(task, model, tokenizer=tokenizer, device=_device(device), **options)
+    with progress(source.count) as advance:
+        write(_windows(pipe, source, advance), form, output, as_json or _is_json(output))
+
+
+def _windows(pipe: Callable[[list[Any]], list[Any]], source: Source, advance: Callable[[int], Any]) -> Iterator[Window]:
+    while taken := list(islice(source.items, WINDOW)):
+        results = (result if isinstance(result, list) else [result] for result in pipe(taken))
+        yield list(zip(taken, results, strict=True))
+        advance(len(taken))
+
+
+def _device(name: str | None) -> str | int | None:
+    return int(name) if name is not None and name.removeprefix("-").isdecimal() else name
+
+
+def _is_json(output: str | None) -> bool:
+    return output is not None and output.lower().endswith(".json")
+
+
+def _check_output(output: str | None, file: str | None) -> None:
+    """Raises OSError before any work for a file that cannot be written, or that is the input."""
+    if output is None:
+        return
+    if file is not None and Path(file).exists() and Path(output).exists() and Path(file).samefile(output):
+        raise typer.BadParameter(f"--output {output} is the input file")
+    if Path(output).is_dir() or not Path(output).absolute().parent.is_dir():
+        raise OSError(f"{output} cannot be written: it is a folder, or the folder it is in does not exist.")

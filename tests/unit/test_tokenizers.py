@@ -1,4 +1,4 @@
-"""The tokenizer's surface: calls, padding, special tokens, saving, threads, forks, bad input. Ids are parity's matter."""
+"""The tokenizer surface: calls, padding, special tokens, saving, threads, forks, bad input. Ids are for the parity tests."""
 
 import json
 import multiprocessing
@@ -106,6 +106,12 @@ def test_without_a_known_limit_nothing_is_cut():
     assert tokenizer(long, truncation=True)["input_ids"] == tokenizer(long)["input_ids"]
     assert tokenizer("water", padding="max_length").data == tokenizer("water").data
     assert len(tokenizer(long, max_length=9)["input_ids"]) == 9
+
+
+def test_the_limit_of_a_model_without_limit_may_be_passed_on():
+    tokenizer = BertTokenizer(VOCAB / "vocab.txt")
+    options = {"max_length": tokenizer.model_max_length, "truncation": True, "padding": "max_length"}
+    assert tokenizer("water", **options).data == tokenizer("water").data
 
 
 def test_max_length_that_cannot_take_effect_is_said(bert):
@@ -352,6 +358,31 @@ def test_ids_are_cut_as_asked(bert):
 # --- special and added tokens ---
 
 
+def test_a_model_may_name_tokens_of_its_own(tmp_path):
+    tokenizer = BertTokenizer(VOCAB / "vocab.txt", extra_special_tokens={"image_token": "<image>"})
+    assert tokenizer.tokenize("a<image>b")[1:-1] == ["<image>"]
+    assert tokenizer.image_token_id == tokenizer.convert_tokens_to_ids("<image>") in tokenizer.all_special_ids
+    tokenizer.save_pretrained(tmp_path)
+    again = BertTokenizer.from_pretrained(tmp_path)
+    assert (again.image_token, again.image_token_id) == ("<image>", tokenizer.image_token_id)
+
+
+def test_files_of_the_newer_generation_are_taken_as_they_are(tmp_path):
+    tokenizer = LlamaTokenizer(VOCAB / "llama.model", add_bos_token=False)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<one>"]})
+    tokenizer.save_pretrained(tmp_path)
+    config = {
+        "backend": "tokenizers",
+        "tokenizer_class": "LlamaTokenizer",
+        "extra_special_tokens": ["<one>"],
+        "bos_token": "<s>",
+    }
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    again = load_tokenizer(open_repo(tmp_path))
+    assert again("water <one>").data == tokenizer("water <one>").data
+    assert again.additional_special_tokens == ["<one>"] and again.bos_token not in again("water").tokens()
+
+
 def test_special_tokens_are_attributes(gpt2):
     assert gpt2.pad_token is None and gpt2.pad_token_id is None
     gpt2.pad_token = gpt2.eos_token
@@ -546,6 +577,10 @@ def test_wrong_texts_are_named(bert, given, words):
         ({"truncation": "most"}, "longest_first"),
         ({"padding_side": "top"}, "left"),
         ({"max_length": -1}, "max_length"),
+        ({"stride": -1}, "stride"),
+        ({"pad_to_multiple_of": "x"}, "pad_to_multiple_of"),
+        ({"padding": "max_length", "max_length": 10**15}, "at most"),
+        ({"padding": True, "pad_to_multiple_of": 10**15}, "at most"),
         ({"max_length": 2.5}, "max_length"),
         ({"return_tensors": "tf"}, "'pt'"),
         ({"paddding": True}, "padding"),

@@ -14,7 +14,7 @@ from . import describe, env, run
 from .tasks import FORMS
 from .terminal import Debug, notices, say
 
-USAGE_ERROR = typer.BadParameter.__bases__[0]  # typer itself has no name for it
+USAGE_ERROR: Any = typer.BadParameter.__base__  # typer itself has no name for it
 EXPECTED = (OSError, ValueError, TypeError, KeyError)  # what the library raises for what a user can correct
 BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
 
@@ -38,6 +38,8 @@ class Commands(TyperGroup):
             raise SystemExit(self._run(*args, **{**extra, "standalone_mode": False}))
 
     def _run(self, *args: Any, **extra: Any) -> int:
+        if hasattr(sys.stdout, "reconfigure"):  # whatever a label holds, printing it is no error
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().main(*args, **extra) or 0
         except USAGE_ERROR as error:

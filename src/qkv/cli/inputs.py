@@ -8,7 +8,6 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -77,8 +76,8 @@ def _records(name: str, column: str | None, form: Form) -> Iterator[Any]:
         reader = _table
     elif suffix in OBJECTS:
         reader = _objects
-    with open(name, "rb") as stream, closing(_lines(stream, short(name))) as lines:
-        yield from reader(lines, name, column, form)
+    with open(name, "rb") as stream:
+        yield from reader(_lines(stream, short(name)), name, column, form)
 
 
 def _lines(stream: BinaryIO, name: str) -> Lines:

@@ -97,7 +97,7 @@ def _colour(label: str) -> str:
 def write(windows: Iterable[Window], form: Form, path: str | None, as_json: bool) -> None:
     """Results to a file, or to stdout in the form that suits it."""
     if path is not None:
-        with open(path, "w", encoding="utf-8", newline="\n") as stream:
+        with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
             write_json(windows, stream) if as_json else write_lines(windows, stream, form)
     elif as_json:
         write_json(windows, sys.stdout)

@@ -40,7 +40,7 @@ def size(count: int | None) -> str:
         if value < 999.5 or unit == "TB":
             break
         value /= 1000
-    return f"{count} B" if unit == "B" else f"{value:.3g} {unit}"
+    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def say(kind: str, message: object) -> None:
@@ -86,7 +86,7 @@ def print_rows(rows: Iterable[tuple[str, object]]) -> None:
     rows = [(name, clean(value)) for name, value in rows]
     if not sys.stdout.isatty():
         for name, value in rows:
-            print(f"{name}\t{value}")
+            print(f"{name}\t{value.strip()}")
         return
     from rich.table import Table
     from rich.text import Text

@@ -48,8 +48,7 @@ class TextClassificationPipeline(Pipeline):
         return [found] if isinstance(inputs, str) and "top_k" not in options else found
 
     def is_single(self, inputs: Any) -> bool:
-        old_pair = isinstance(inputs, list) and len(inputs) == 1 and isinstance(inputs[0], list) and len(inputs[0]) == 2
-        return isinstance(inputs, str | dict) or old_pair
+        return isinstance(inputs, str | dict)
 
     def accepts(self) -> str:
         return 'a string or {"text": ..., "text_pair": ...}'

@@ -80,7 +80,7 @@ class PreTrainedTokenizer(TextEncoder):
         added = options.pop("added_tokens_decoder", None) or {}
         inherit_state(rust, options)
         roles = {role: options.get(role) for role in ROLES}
-        named = options.get("extra_special_tokens") or {}
+        named = options.get("extra_special_tokens") or options.get("model_specific_special_tokens") or {}
         extra = options.get("additional_special_tokens") or []
         if not isinstance(named, dict):
             named, extra = {}, [*extra, *named]

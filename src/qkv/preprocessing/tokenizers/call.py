@@ -14,7 +14,8 @@ from .encoding import Settings
 if TYPE_CHECKING:
     from .calling import TextEncoder
 
-LARGE = 10**20  # a model_max_length above this means that no limit is known
+LARGE = 2**62  # a model_max_length above this means that no limit is known
+LONGEST = 10**7  # padded rows beyond this are a mistake, or a file's attempt to use up the memory
 TRUNCATION = ("longest_first", "only_first", "only_second", "do_not_truncate")
 PADDING = ("longest", "max_length", "do_not_pad")
 
@@ -86,7 +87,7 @@ def strategy(tokenizer: TextEncoder, options: Mapping[str, Any]) -> Strategy:
     Raises ValueError for unknown names, and for padding without a pad token.
     """
     padding, truncation, length = options["padding"], options["truncation"], options["max_length"]
-    _check_length(length)
+    _check_numbers(options)
     if length is not None and padding is False and truncation is None:
         truncation = True
     if padding is True and length is not None and truncation in (None, False, "do_not_truncate") and options["verbose"]:
@@ -98,23 +99,32 @@ def strategy(tokenizer: TextEncoder, options: Mapping[str, Any]) -> Strategy:
     padding = _named(padding, {True: "longest", False: "do_not_pad", None: "do_not_pad"}, PADDING, "padding")
     cuts = {True: "longest_first", False: "do_not_truncate", None: "do_not_truncate"}
     truncation = _named(truncation, cuts, TRUNCATION, "truncation")
-    if length is None and tokenizer.model_max_length <= LARGE:
-        if padding == "max_length" or truncation != "do_not_truncate":
-            length = tokenizer.model_max_length
-    elif length is None:
-        truncation = "do_not_truncate"
+    if length is None and (padding == "max_length" or truncation != "do_not_truncate"):
+        length = tokenizer.model_max_length
+    if length is not None and length > LARGE:
+        length, truncation = None, "do_not_truncate"
         padding = "do_not_pad" if padding == "max_length" else padding
     if padding != "do_not_pad" and tokenizer.pad_token_id is None:
         raise ValueError(
             "Padding needs a pad token and this tokenizer has none. Set one first, for example "
             "`tokenizer.pad_token = tokenizer.eos_token`."
         )
+    if padding != "do_not_pad":
+        _check_padded(length if padding == "max_length" else None, options["pad_to_multiple_of"])
     return Strategy(padding, truncation, length)
 
 
-def _check_length(length: Any) -> None:
-    if length is not None and (isinstance(length, bool) or not hasattr(length, "__index__") or int(length) < 0):
-        raise ValueError(f"max_length={short(length)} is not a length: expected an int of 0 or more, or None.")
+def _check_numbers(options: Mapping[str, Any]) -> None:
+    for name in ("max_length", "stride", "pad_to_multiple_of"):
+        value = options.get(name)
+        if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__") or value < 0):
+            raise ValueError(f"{name}={short(value)} is not a length: expected an int of 0 or more.")
+
+
+def _check_padded(length: int | None, multiple: int | None) -> None:
+    longest = max(length or 0, multiple or 0)
+    if longest > LONGEST:
+        raise ValueError(f"Padding to {longest} tokens is refused: pass a max_length of at most {LONGEST}.")
 
 
 def _named(value: Any, short_forms: Mapping[Any, str], names: tuple[str, ...], argument: str) -> str:

@@ -25,8 +25,11 @@ NOT_OPTIONS |= {
     "auto_map",
     "backend",
     "is_local",
+    "local_files_only",
     "init_inputs",
 }
+MAX_TEMPLATE = 2**20
+WRITTEN_OUT = {"additional_special_tokens": [], "add_bos_token": None, "add_eos_token": None}
 SWALLOWED = ("use_fast", "tokenizer_type", "from_slow", "legacy_format", "device_map", "dtype", "torch_dtype")
 
 
@@ -44,6 +47,12 @@ def load_tokenizer(repo: Repo, cls: type[PreTrainedTokenizer] | None = None, **k
     options["chat_template"] = _chat_template(repo, config)
     options.update({name: value for name, value in kwargs.items() if name not in SWALLOWED})
     _same_objects(options)
+    if (
+        "backend" in config
+    ):  # written by 5.x, whose tokenizer.json is complete: the defaults of a class add nothing to it
+        for name, nothing in WRITTEN_OUT.items():
+            if name in cls.defaults:
+                options.setdefault(name, nothing)
     options["name_or_path"] = repo.name
     # a class nobody here knows may cut text in any way: its vocab.txt says too little to guess
     cls, files = _files(
@@ -152,5 +161,7 @@ def _chat_template(repo: Repo, config: Mapping[str, Any]) -> Any:
         }
     if path is None:
         return given
-    template = path.read_text(encoding="utf-8")
+    if path.stat().st_size > MAX_TEMPLATE:
+        raise ValueError(f"chat_template.jinja of {short(repo.name)} is larger than {MAX_TEMPLATE} bytes.")
+    template = path.read_text(encoding="utf-8", errors="replace")
     return {**given, "default": template} if isinstance(given, dict) else template

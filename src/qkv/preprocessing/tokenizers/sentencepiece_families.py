@@ -7,10 +7,14 @@ from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers
 
+from qkv.errors import short
+
 from . import build
 from . import sentencepiece as spm
 from .base import PreTrainedTokenizer
 from .families import BERT, NO_TYPES, ROBERTA, mask, normalized
+
+MAX_SPANS = 10_000
 
 
 class XLMRobertaTokenizer(PreTrainedTokenizer):
@@ -58,14 +62,17 @@ class T5Tokenizer(PreTrainedTokenizer):
     def _completed(self, options: dict[str, Any]) -> dict[str, Any]:
         options = super()._completed(options)
         extra = list(options.get("additional_special_tokens") or options.get("extra_special_tokens") or [])
+        count = options["extra_ids"]
+        if not isinstance(count, int) or not 0 <= count <= MAX_SPANS:
+            raise ValueError(f"extra_ids={short(count)} is not a number of tokens: expected 0 to {MAX_SPANS}.")
         if not any("<extra_id_" in str(token) for token in extra):
-            extra += [f"<extra_id_{index}>" for index in range(int(options["extra_ids"]))]
+            extra += [f"<extra_id_{index}>" for index in range(count)]
         return {**options, "additional_special_tokens": extra, "extra_special_tokens": None}
 
     @classmethod
     def build(cls, files: Mapping[str, Any], options: Mapping[str, Any]) -> Tokenizer:
         def arrange(model: spm.Model) -> tuple[build.Vocab, int]:
-            spans = [(f"<extra_id_{index}>", 0.0) for index in reversed(range(int(options["extra_ids"])))]
+            spans = [(f"<extra_id_{index}>", 0.0) for index in reversed(range(options["extra_ids"]))]
             return [*build.scores(model), *spans], model.unk_id
 
         rust, model = build.sentencepiece(cls.need(files, "vocab_file"), arrange)
@@ -147,6 +154,8 @@ class LlamaTokenizer(PreTrainedTokenizer):
         return rust
 
     def adapt(self, rust: Tokenizer, options: Mapping[str, Any]) -> None:
+        if options["add_bos_token"] is None and options["add_eos_token"] is None:
+            return
         first = self.bos_token if options["add_bos_token"] else None
         last = self.eos_token if options["add_eos_token"] else None
         tokens = {token for token in (first, last) if token}

@@ -1,0 +1,171 @@
+"""qkv describe: what a repository holds and whether qkv can load it, before any weights are downloaded or loaded."""
+
+import json
+import re
+from contextlib import suppress
+from typing import Annotated, Any
+
+import typer
+
+from qkv.hub import Repo, open_repo
+
+from .terminal import Debug, print_rows, size
+from .weights import summarise
+
+SHOWN = 10  # labels
+TOKENIZERS = (  # in the order of preference
+    "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "spm.model",
+)  # fmt: skip
+CARD = 2**16  # characters of README.md that are searched
+
+
+def describe(
+    model: Annotated[str, typer.Argument(help="Folder, org/name or org/name@revision.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the Hub.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    debug: Debug.Option = False,
+) -> None:
+    """Say what a model is, before its weights are downloaded or loaded.
+
+    Task, family, size, precision, longest input, labels, license, files, and whether qkv can load it. Of a
+    repository on the Hub only the small text files are downloaded.
+
+    [bold]Examples[/bold]
+
+      qkv describe ./my-model
+      qkv describe distilbert/distilbert-base-uncased-finetuned-sst-2-english
+      qkv describe org/name --revision v1.0 --json
+    """
+    found = report(open_repo(model, revision=revision), revision)
+    if as_json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        print_rows(_rows(found))
+
+
+def report(repo: Repo, revision: str | None = None) -> dict[str, Any]:
+    """All of it as plain JSON values; None for what cannot be known before loading."""
+    files, problem = repo.files(), None
+    raw: dict[str, Any] = {}
+    try:
+        raw = repo.json("config.json") or {}
+    except (OSError, ValueError) as error:
+        problem = str(error)
+    weights = summarise(repo, files, revision)
+    card = _card(repo, files)
+    config, limit, unfit = _read_config(raw) if raw else (None, None, _no_config(files))
+    limits = [n for n in (limit, _tokenizer_limit(repo)) if n is not None]
+    reason = problem or unfit or weights.problem
+    return {
+        "name": str(repo.name),
+        "tasks": _tasks(raw, card),
+        "model_type": _if(str, raw.get("model_type")),
+        "architectures": _names(raw),
+        "parameters": weights.parameters,
+        "dtype": weights.dtype or _if(str, raw.get("dtype", raw.get("torch_dtype"))),
+        "bytes": sum(count or 0 for count in weights.sizes.values()) if any(weights.sizes.values()) else None,
+        "max_length": min(limits, default=None),
+        "vocab_size": _if(int, getattr(config, "vocab_size", raw.get("vocab_size"))),
+        "labels": _labels(config, raw),
+        "tokenizer": next((name for name in TOKENIZERS if name in files), None),
+        "license": card.get("license") or _license_file(files),
+        "loads": reason is None,
+        "reason": reason,
+        "files": [{"name": name, "bytes": weights.sizes.get(name)} for name in files],
+    }
+
+
+def _rows(found: dict[str, Any]) -> list[tuple[str, object]]:
+    labels, names = found["labels"], ", ".join(found["labels"][:SHOWN])
+    more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
+    rows: list[tuple[str, object]] = [
+        ("model", found["name"]),
+        ("task", ", ".join(found["tasks"]) or "?"),
+        ("family", found["model_type"] or "?"),
+        ("architecture", ", ".join(found["architectures"]) or "?"),
+        ("parameters", "?" if found["parameters"] is None else f"{found['parameters']:,}"),
+        ("dtype", found["dtype"] or "?"),
+        ("size", size(found["bytes"])),
+        ("max length", "?" if found["max_length"] is None else f"{found['max_length']:,} tokens"),
+        ("vocabulary", "?" if found["vocab_size"] is None else f"{found['vocab_size']:,}"),
+        ("labels", f"{len(labels)}: {names}{more}" if labels else "none"),
+        ("tokenizer", found["tokenizer"] or "none"),
+        ("license", found["license"] or "not stated"),
+        ("qkv loads it", "yes" if found["loads"] else f"no: {found['reason']}"),
+    ]
+    return rows + [("files", f"{size(file['bytes']):>8}  {file['name']}") for file in found["files"]]
+
+
+def _read_config(raw: dict[str, Any]) -> tuple[Any, int | None, str | None]:
+    """The family's view of config.json, the tokens its position table has, and why qkv cannot load it, if so."""
+    from qkv import auto
+
+    model_type = raw.get("model_type")
+    if not isinstance(model_type, str):
+        return None, None, "config.json has no 'model_type', so it is not a model that Transformers wrote."
+    try:
+        body = auto.body_class(model_type)
+        config = body.config_class.from_dict(raw)
+    except (ValueError, TypeError) as error:
+        return None, None, str(error)
+    table = getattr(config, "max_position_embeddings", None)
+    limit = table - body.reserved_positions if isinstance(table, int) else None
+    names = _names(raw)
+    if names and not any(hasattr(auto.family(model_type), name) for name in names):
+        return config, limit, f"qkv's {model_type} has no {names[0]}; AutoModel loads its body without the head."
+    return config, limit, None
+
+
+def _no_config(files: list[str]) -> str:
+    return "it has no config.json." if files else "it is empty."
+
+
+def _tasks(raw: dict[str, Any], card: dict[str, str]) -> list[str]:
+    """The tasks that the architecture was made for; else the one that the card claims."""
+    from qkv import auto
+    from qkv.pipelines import TASKS
+
+    fitting = [
+        task
+        for task, entry in TASKS.items()
+        if any(name.endswith(suffix) for name in _names(raw) for suffix in getattr(auto, entry.model).suffix)
+    ]
+    return fitting or [card[key] for key in ("pipeline_tag",) if key in card]
+
+
+def _names(raw: dict[str, Any]) -> list[str]:
+    return [str(name) for name in _if(list, raw.get("architectures")) or []]
+
+
+def _if(kind: type, value: Any) -> Any:
+    """A value that config.json gives if it is of the kind that it should be."""
+    return value if isinstance(value, kind) else None
+
+
+def _labels(config: Any, raw: dict[str, Any]) -> list[str]:
+    table = config.id2label if config is not None else raw.get("id2label")
+    return [str(name) for name in table.values()] if isinstance(table, dict) else []
+
+
+def _tokenizer_limit(repo: Repo) -> int | None:
+    with suppress(OSError, ValueError):
+        limit = (repo.json("tokenizer_config.json") or {}).get("model_max_length")
+        return limit if isinstance(limit, int) and 0 < limit < 10**9 else None
+    return None
+
+
+def _card(repo: Repo, files: list[str]) -> dict[str, str]:
+    """The license and the task that the front matter of README.md states."""
+    path = repo.file("README.md") if "README.md" in files else None
+    if path is None:
+        return {}
+    with open(path, encoding="utf-8", errors="replace") as file:
+        matter = re.match(r"---\s*\n(.*?)\n---", file.read(CARD), re.DOTALL)
+    stated = re.findall(
+        r"^(license|pipeline_tag):\s*(?:-\s*)?[\"']?([\w.+-]+)", matter.group(1) if matter else "", re.M
+    )
+    return dict(stated)
+
+
+def _license_file(files: list[str]) -> str | None:
+    return next((name for name in files if re.match(r"(?i)(licen[cs]e|copying)", name)), None)

@@ -1,4 +1,4 @@
-"""A tiny random classifier that the reference library wrote, with a WordPiece vocabulary: what tests of pipelines use."""
+"""A tiny random classifier that the reference library wrote, with a WordPiece vocabulary."""
 
 import json
 import shutil

@@ -1,6 +1,6 @@
 """Record what the reference library's pipelines return on a tiny model, into tests/parity/pipelines/.
 
-    python tools/golden_pipelines.py      # in an environment with transformers==4.57.6, the last that has all spellings
+python tools/golden_pipelines.py      # in an environment with transformers==4.57.6, the last that has all spellings
 """
 
 import json

@@ -1,12 +1,15 @@
 """Auto classes: config.json -> family -> object. The only place that goes by a model_type."""
 
 import importlib
-from pathlib import Path
-from typing import Any, ClassVar
+import os
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .config import Config
 from .errors import nearest, short
 from .models import FAMILIES
+
+if TYPE_CHECKING:
+    from .hub import Repo
 
 
 def family(model_type: str) -> Any:
@@ -30,19 +33,18 @@ class AutoConfig:
     """The config of any repository."""
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Config:
+    def from_pretrained(cls, name_or_path: "str | os.PathLike[str] | Repo", **kwargs: Any) -> Config:
         """Read config.json from a folder or from the Hub; other keywords override its fields.
 
         Raises: OSError if there is no such repository or file; ValueError for an unknown model_type.
         """
-        from .hub import open_repo, split_options
+        from .hub import open_with
 
-        where, changes = split_options(kwargs)
-        repo = open_repo(name_or_path, **where)
+        repo, changes = open_with(name_or_path, kwargs)
         raw = repo.json("config.json")
         if raw is None:
             repo.require("config.json")  # says what is there instead
-            raise OSError(f"{repo.name!r} has no config.json.")
+            raise OSError(f"{short(repo.name)} has no config.json.")
         model_type = raw.get("model_type")
         if not isinstance(model_type, str):
             raise ValueError(
@@ -50,7 +52,7 @@ class AutoConfig:
                 f"family; otherwise this is not a model that Transformers wrote."
             )
         config = body_class(model_type).config_class.from_dict(raw, **changes)
-        config.name_or_path = str(name_or_path)
+        config.name_or_path = str(repo.name)
         return config
 
     @classmethod
@@ -68,17 +70,18 @@ class _AutoModel:
         raise OSError(f"{name} is made by {name}.from_pretrained(name_or_path) or {name}.from_config(config).")
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str | Path, *, config: Config | None = None, **kwargs: Any) -> Any:
+    def from_pretrained(
+        cls, name_or_path: "str | os.PathLike[str] | Repo", *, config: Config | None = None, **kwargs: Any
+    ) -> Any:
         """Load the model that a repository holds, with this class's head.
 
         Keywords and errors are those of `PreTrainedModel.from_pretrained`.
         """
-        from .hub import split_options
+        from .hub import open_with
 
-        if config is None:
-            where, _ = split_options(dict(kwargs))
-            config = AutoConfig.from_pretrained(name_or_path, **where)
-        return cls.for_config(config).from_pretrained(name_or_path, config=config, **kwargs)
+        repo, rest = open_with(name_or_path, kwargs)
+        config = config or AutoConfig.from_pretrained(repo)
+        return cls.for_config(config).from_pretrained(repo, config=config, **rest)
 
     @classmethod
     def from_config(cls, config: Config, **kwargs: Any) -> Any:
@@ -117,10 +120,10 @@ class AutoTokenizer:
         raise OSError("AutoTokenizer is made by AutoTokenizer.from_pretrained(name_or_path).")
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Any:
+    def from_pretrained(cls, name_or_path: "str | os.PathLike[str] | Repo", **kwargs: Any) -> Any:
         """Load the tokenizer of a folder or a Hub repository; keywords override tokenizer_config.json."""
-        from .hub import open_repo, split_options
+        from .hub import open_with
         from .preprocessing.tokenizers import load_tokenizer
 
-        where, rest = split_options(kwargs)
-        return load_tokenizer(open_repo(name_or_path, **where), **rest)
+        repo, rest = open_with(name_or_path, kwargs)
+        return load_tokenizer(repo, **rest)

@@ -69,7 +69,7 @@ class Config:
         return config
 
     @classmethod
-    def from_pretrained(cls, name_or_path: "str | Path", **kwargs: Any) -> "Self":
+    def from_pretrained(cls, name_or_path: Any, **kwargs: Any) -> "Self":
         """Read config.json from a folder or a Hub repository; other keywords override fields.
 
         Raises: OSError if there is no such repository or file, ValueError if it describes another family.
@@ -79,7 +79,7 @@ class Config:
         config = AutoConfig.from_pretrained(name_or_path, **kwargs)
         if not isinstance(config, cls):
             raise ValueError(
-                f"{name_or_path!r} holds a {config.model_type!r} model, not {cls.model_type!r}. "
+                f"{short(config.name_or_path)} holds a {config.model_type!r} model, not {cls.model_type!r}. "
                 f"Load it with {type(config).__name__} or AutoConfig."
             )
         return config

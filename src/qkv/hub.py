@@ -167,7 +167,7 @@ class HubRepo(Repo):
 
 
 def open_repo(
-    name_or_path: str | os.PathLike[str],
+    name_or_path: "str | os.PathLike[str] | Repo",
     *,
     revision: str | None = None,
     subfolder: str = "",
@@ -178,8 +178,11 @@ def open_repo(
 ) -> Repo:
     """Open a folder, or a Hub repository: "org/name", "name" or "org/name@revision". An existing folder wins.
 
+    What is already open is given back, so that several readers of one repository share its metadata.
     Raises OSError for a folder that does not exist, ValueError for what is neither a folder nor an id.
     """
+    if isinstance(name_or_path, Repo):
+        return name_or_path
     if not isinstance(name_or_path, str | os.PathLike):
         raise TypeError(f"expected a folder or a Hub id such as 'org/name', not {short(name_or_path)}.")
     name, subfolder = os.fspath(name_or_path), check_name(subfolder) if subfolder else ""
@@ -192,6 +195,12 @@ def open_repo(
         raise no_folder(name)
     options = dict(token=token, cache_dir=cache_dir, local_files_only=local_files_only, force_download=force_download)
     return HubRepo(check_id(repo_id), check_revision(revision or at or "main"), subfolder, **options)
+
+
+def open_with(name_or_path: "str | os.PathLike[str] | Repo", kwargs: dict[str, Any]) -> tuple[Repo, dict[str, Any]]:
+    """An opened repository, by those of the keywords that say where and how to look; and the rest of them."""
+    where, rest = split_options(kwargs)
+    return open_repo(name_or_path, **where), rest
 
 
 def is_cached(name: str | os.PathLike[str], filename: str = "config.json", **options: Any) -> bool:

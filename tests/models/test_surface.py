@@ -8,13 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from qkv import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification, auto
 from qkv import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
     BertConfig,
     BertForSequenceClassification,
     BertModel,
     DistilBertForSequenceClassification,
     GPT2LMHeadModel,
+    auto,
 )
 from qkv.models import FAMILIES
 

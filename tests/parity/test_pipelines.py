@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny import configure
 
 from qkv import pipeline
+from tiny import configure
 
 RECORDED = json.loads((Path(__file__).parent / "pipelines" / "text_classification.json").read_text())
 

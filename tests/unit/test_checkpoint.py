@@ -75,7 +75,8 @@ def test_shards(tmp_path):
 
 @pytest.mark.parametrize(
     "name", ["../x.safetensors", "/etc/passwd", "a/b.safetensors", "..\\x.safetensors", "x.bin", "", ".safetensors",
-             "con\n.safetensors", "C:x.safetensors", 7, None, ["x"], "x" * 5000 + ".safetensors", "missing.safetensors"],
+             "con\n.safetensors", "C:x.safetensors", 7, None, ["x"], "x" * 5000 + ".safetensors",
+             "missing.safetensors"],
 )  # fmt: skip
 def test_hostile_index(tmp_path, name):
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"w": name}}))

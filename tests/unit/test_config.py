@@ -70,7 +70,8 @@ def test_from_pretrained(tiny):
 @pytest.mark.parametrize(
     ("text", "kind", "say"),
     [("", OSError, "config.json"), ("[1]", OSError, "config.json"), ("{", OSError, "config.json"),
-     ("\x00\xff", OSError, "config.json"), ("{}", ValueError, "model_type"), ('{"model_type": 3}', ValueError, "model_type"),
+     ("\x00\xff", OSError, "config.json"), ("{}", ValueError, "model_type"),
+     ('{"model_type": 3}', ValueError, "model_type"),
      ('{"model_type": "brt"}', ValueError, "'bert'"), ('{"model_type": "../bert"}', ValueError, "no family"),
      ('{"model_type": "bert", "hidden_size": "big"}', TypeError, "hidden_size")],
 )  # fmt: skip

@@ -67,7 +67,11 @@ def test_a_generator_is_read_no_further_than_asked(pipe):
 
 
 def test_threads_share_a_pipeline(pipe):
-    expected = [pipe(TEXTS, top_k=None), pipe(TEXTS, function_to_apply="none"), pipe(TEXTS, truncation=True, max_length=5)]
+    expected = [
+        pipe(TEXTS, top_k=None),
+        pipe(TEXTS, function_to_apply="none"),
+        pipe(TEXTS, truncation=True, max_length=5),
+    ]
     calls = [{"top_k": None}, {"function_to_apply": "none"}, {"truncation": True, "max_length": 5}]
     wrong = []
 
@@ -102,8 +106,8 @@ def test_a_megabyte_of_text(pipe):
 
 
 @pytest.mark.parametrize(
-    "wrong", [None, 3, 2.5, b"bytes", ["ok", None], [["a", "b"]], {"txt": "a"}, {"text": 3}, {"text": "a", "text_pair": 3},
-              {"text": "a", "more": "b"}, object(), [[["a", "b", "c"]]], torch.ones(2)],
+    "wrong", [None, 3, 2.5, b"bytes", ["ok", None], [["a", "b"]], {"txt": "a"}, {"text": 3},
+              {"text": "a", "text_pair": 3}, {"text": "a", "more": "b"}, object(), [[["a", "b", "c"]]], torch.ones(2)],
 )  # fmt: skip
 def test_wrong_inputs(pipe, wrong):
     with pytest.raises(TypeError, match="text-classification takes a string") as error:
@@ -128,7 +132,9 @@ def test_task_names(tiny):
         pipeline("sentiment-anlysis")
     with pytest.raises(ValueError, match="name a task"):
         pipeline()
-    (tiny / "config.json").write_text(json.dumps(json.loads((tiny / "config.json").read_text()) | {"architectures": ["X"]}))
+    (tiny / "config.json").write_text(
+        json.dumps(json.loads((tiny / "config.json").read_text()) | {"architectures": ["X"]})
+    )
     with pytest.raises(ValueError, match="name one"):
         pipeline(model=str(tiny))
 
@@ -141,7 +147,9 @@ def test_loaded_parts(tiny, tmp_path):
     with pytest.raises(ValueError, match="tokenizer"):
         pipeline("text-classification", model=model)
     pipe.save_pretrained(tmp_path / "saved")
-    assert pipeline("text-classification", model=tmp_path / "saved", torch_dtype="float32", device=-1)("no") == pipe("no")
+    assert pipeline("text-classification", model=tmp_path / "saved", torch_dtype="float32", device=-1)("no") == pipe(
+        "no"
+    )
 
 
 def test_a_model_without_a_trained_head_is_refused(tiny):

@@ -1,4 +1,4 @@
-"""The tokenizer surface: calls, padding, special tokens, saving, threads, forks, bad input. Ids are for the parity tests."""
+"""The tokenizer surface: calls, padding, special tokens, saving, threads, forks, bad input. Ids are parity's part."""
 
 import json
 import multiprocessing
@@ -541,7 +541,7 @@ def test_paths_and_code_in_a_configuration_are_not_followed(bert, tmp_path):
 
 def test_classes_by_name_and_by_model_type():
     assert tokenizer_class("BertTokenizerFast", None) is BertTokenizer
-    assert tokenizer_class("TokenizersBackend", "bert") is PreTrainedTokenizer
+    assert tokenizer_class("PreTrainedTokenizerFast", "bert") is PreTrainedTokenizer
     assert tokenizer_class(None, "xlm-roberta") is XLMRobertaTokenizer
     assert tokenizer_class("NoSuchTokenizer", "nothing") is PreTrainedTokenizer
     assert tokenizer_class("Qwen2Tokenizer", None).model_input_names == ["input_ids", "attention_mask"]
@@ -731,3 +731,61 @@ def test_importing_tokenizers_loads_nothing_heavy():
     heavy = ("torch", "numpy", "huggingface_hub", "jinja2")
     code = f"import sys, qkv.preprocessing.tokenizers; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_general_class_keeps_its_inputs_when_saved(bert, tmp_path):
+    bert.save_pretrained(tmp_path / "a")
+    (tmp_path / "a" / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "TokenizersBackend", "backend": "tokenizers"}'
+    )
+    tokenizer = load_tokenizer(open_repo(tmp_path / "a"))
+    assert list(tokenizer("water")) == ["input_ids", "attention_mask"]
+    tokenizer.save_pretrained(tmp_path / "b")
+    config = json.loads((tmp_path / "b" / "tokenizer_config.json").read_text())
+    assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert load_tokenizer(open_repo(tmp_path / "b"))("water").data == tokenizer("water").data
+
+
+@pytest.mark.parametrize(
+    "cls, files",
+    [(BertTokenizer, ["vocab.txt"]), (RobertaTokenizer, ["vocab.json", "merges.txt"]), (T5Tokenizer, ["t5.model"])],
+)
+def test_a_new_vocabulary_is_learned_for_the_same_kind(cls, files):
+    old = cls(*(VOCAB / name for name in files), model_max_length=50)
+    texts = [["zebras graze", "zebras run"], ["giraffes graze and run"]] * 20
+    new = old.train_new_from_iterator(
+        iter(texts),
+        320,
+        new_special_tokens=["<new>"],
+        special_tokens_map={"[CLS]": "[C]", "</s>": "</z>"},
+        show_progress=False,
+    )
+    assert type(new) is cls and new.model_max_length == 50 and "zebras" not in old.get_vocab()
+    assert len(new.tokenize("zebras graze")) < len(old.tokenize("zebras graze"))
+    assert new.tokenize("zebras <new>")[-1] == "<new>" and new.additional_special_tokens[-1] == "<new>"
+    first, last = new("zebras").tokens()[0], new("zebras").tokens()[-1]
+    assert first == "[C]" == new.cls_token if cls is BertTokenizer else last == "</z>" == new.eos_token
+    assert new.decode(new.encode("zebras graze"), skip_special_tokens=True) == "zebras graze"
+    with pytest.raises(ValueError, match="failed"):
+        old.train_new_from_iterator([5], 300, show_progress=False)
+
+
+def test_thousands_of_added_tokens_do_not_slow_a_new_setting(bert):
+    bert.add_tokens([tokenizers.AddedToken(f"<unused{i}>", special=bool(i % 2)) for i in range(3000)])
+    ids = bert("water <unused7> <unused8>", truncation=True, max_length=25)["input_ids"]
+    assert ids == bert.encode("water <unused7> <unused8>")
+    assert bert.decode(ids, skip_special_tokens=True).endswith("<unused8>")
+
+
+def test_pushing_sends_what_saving_writes(bert, monkeypatch):
+    import qkv.hub
+
+    sent = {}
+
+    def push_folder(folder, repo_id, **options):
+        sent[repo_id] = {path.name for path in Path(folder).iterdir()}, options
+
+    monkeypatch.setattr(qkv.hub, "push_folder", push_folder)
+    bert.push_to_hub("me/tokenizer", private=True, use_temp_dir=True)
+    files, options = sent["me/tokenizer"]
+    assert {"tokenizer.json", "tokenizer_config.json", "vocab.txt"} <= files and options == {"private": True}

@@ -1,5 +1,6 @@
 """The commands together, and what they share: errors as one line, warnings as one line, exit codes, --debug."""
 
+import io
 import os
 import sys
 import traceback
@@ -38,10 +39,15 @@ class Commands(TyperGroup):
             raise SystemExit(self._run(*args, **{**extra, "standalone_mode": False}))
 
     def _run(self, *args: Any, **extra: Any) -> int:
-        if hasattr(sys.stdout, "reconfigure"):  # whatever a label holds, printing it is no error
+        if isinstance(sys.stdout, io.TextIOWrapper):  # whatever a label holds, printing it is no error
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            return super().main(*args, **extra) or 0
+            code = super().main(*args, **extra) or 0
+            sys.stdout.flush()
+            return code
+        except BrokenPipeError:  # the reader, such as `head`, has what it wants
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return BROKEN_PIPE
         except USAGE_ERROR as error:
             command = error.ctx.command_path if error.ctx else "qkv"
             say("error", f"{error.format_message().rstrip('.')}. Type: {command} --help")
@@ -56,10 +62,8 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            super().invoke(ctx)
-            sys.stdout.flush()
-        except BrokenPipeError:  # the reader, such as `head`, has what it wants
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return super().invoke(ctx)
+        except BrokenPipeError:  # before typer makes a failure of it
             raise typer.Exit(BROKEN_PIPE) from None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

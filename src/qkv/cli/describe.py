@@ -14,14 +14,15 @@ from .weights import summarise
 
 SHOWN = 10  # labels
 TOKENIZERS = (  # in the order of preference
-    "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "spm.model",
+    "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
+    "spm.model",
 )  # fmt: skip
 CARD = 2**16  # characters of README.md that are searched
 
 
 def describe(
-    model: Annotated[str, typer.Argument(help="Folder, org/name or org/name@revision.")],
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the Hub.")] = None,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder, org/name or org/name@revision.")],
+    revision: Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag or commit on the Hub.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     debug: Debug.Option = False,
 ) -> None:
@@ -63,7 +64,7 @@ def report(repo: Repo, revision: str | None = None) -> dict[str, Any]:
         "architectures": _names(raw),
         "parameters": weights.parameters,
         "dtype": weights.dtype or _if(str, raw.get("dtype", raw.get("torch_dtype"))),
-        "bytes": sum(count or 0 for count in weights.sizes.values()) if any(weights.sizes.values()) else None,
+        "bytes": weights.bytes,
         "max_length": min(limits, default=None),
         "vocab_size": _if(int, getattr(config, "vocab_size", raw.get("vocab_size"))),
         "labels": _labels(config, raw),
@@ -76,7 +77,10 @@ def report(repo: Repo, revision: str | None = None) -> dict[str, Any]:
 
 
 def _rows(found: dict[str, Any]) -> list[tuple[str, object]]:
-    labels, names = found["labels"], ", ".join(found["labels"][:SHOWN])
+    labels = found["labels"]
+    if not found["tasks"] and all(re.fullmatch(r"LABEL_\d+", name) for name in labels):
+        labels = []  # a config has these whether its model classifies or not
+    names = ", ".join(labels[:SHOWN])
     more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
     rows: list[tuple[str, object]] = [
         ("model", found["name"]),
@@ -122,15 +126,18 @@ def _no_config(files: list[str]) -> str:
 
 def _tasks(raw: dict[str, Any], card: dict[str, str]) -> list[str]:
     """The tasks that the architecture was made for; else the one that the card claims."""
+    claimed = [card["pipeline_tag"]] if "pipeline_tag" in card else []
+    if not (names := _names(raw)):
+        return claimed
     from qkv import auto
     from qkv.pipelines import TASKS
 
     fitting = [
         task
         for task, entry in TASKS.items()
-        if any(name.endswith(suffix) for name in _names(raw) for suffix in getattr(auto, entry.model).suffix)
+        if any(name.endswith(suffix) for name in names for suffix in getattr(auto, entry.model).suffix)
     ]
-    return fitting or [card[key] for key in ("pipeline_tag",) if key in card]
+    return fitting or claimed
 
 
 def _names(raw: dict[str, Any]) -> list[str]:

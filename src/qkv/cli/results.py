@@ -83,8 +83,7 @@ def _styled(name: str, value: Any, entry: dict[str, Any], unicode: bool) -> Any:
     text = Text(f"{value:.4f}")
     if 0 <= value <= 1:  # a probability
         filled = round(value * BAR)
-        full, empty = ("━", "━") if unicode else ("#", " ")
-        text.append(" ").append(full * filled, colour).append(empty * (BAR - filled), "bright_black")
+        text.append(" ").append(("━" if unicode else "#") * filled, colour).append(" " * (BAR - filled))
     return text
 
 

@@ -20,27 +20,38 @@ def _tasks(incomplete: str) -> list[str]:
 
 
 def run(  # noqa: PLR0913 - typer makes a parameter an option
-    task: Annotated[str, typer.Argument(help="Such as sentiment-analysis.", autocompletion=_tasks)],
-    texts: Annotated[list[str] | None, typer.Argument(metavar="[INPUT]...", help="Inputs.", show_default=False)] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="Folder, org/name or org/name@revision.")] = None,
-    tokenizer: Annotated[str | None, typer.Option(help="Folder or org/name, if not the model's own.")] = None,
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the Hub.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:0, mps or a number.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Rows of a batch at most.")] = None,
-    top_k: Annotated[int | None, typer.Option(min=0, help="Labels per input, best first; 0 for all.")] = None,
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Such as sentiment-analysis.", autocompletion=_tasks)],
+    texts: Annotated[list[str] | None, typer.Argument(metavar="INPUT...", help="Inputs.", show_default=False)] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", metavar="NAME", help="Folder, org/name or org/name@revision.")
+    ] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Folder or org/name, if not the model's own.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag or commit on the Hub.")] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:0, mps or a number.")
+    ] = None,
+    dtype: Annotated[str | None, typer.Option(metavar="NAME", help="auto, float32, bfloat16 or float16.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, metavar="N", help="Rows of a batch at most.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Labels per input, best first; 0 for all.")
+    ] = None,
     truncation: Annotated[
         bool | None,
         typer.Option("--truncation/--no-truncation", help="Cut long texts silently / fail. Unset: cut and warn."),
     ] = None,
-    function_to_apply: Annotated[str | None, typer.Option(help="softmax, sigmoid or none, on the scores.")] = None,
-    file: Annotated[
-        str | None, typer.Option("--file", "-f", help="A text per line, .csv, .tsv or .jsonl; - is stdin.")
+    function_to_apply: Annotated[
+        str | None, typer.Option(metavar="NAME", help="softmax, sigmoid or none, on the scores.")
     ] = None,
-    column: Annotated[str | None, typer.Option(help="Of the .csv, .tsv or .jsonl file. [text]")] = None,
+    file: Annotated[
+        str | None,
+        typer.Option("--file", "-f", metavar="FILE", help="A text per line, .csv, .tsv or .jsonl; - is stdin."),
+    ] = None,
+    column: Annotated[str | None, typer.Option(metavar="NAME", help="Of such a table; text if not given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", help="Write to a file; JSON if it ends in .json.")
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file; JSON if it ends in .json.")
     ] = None,
     debug: Debug.Option = False,
 ) -> None:
@@ -54,7 +65,7 @@ def run(  # noqa: PLR0913 - typer makes a parameter an option
       qkv run sentiment-analysis "What a film!" "Dull."
       qkv run text-classification -m ./my-model --top-k 0 "What a film!"
       qkv run sentiment-analysis -f reviews.csv --column review -o labels.json
-      grep ERROR log.txt | qkv run text-classification -m org/name | cut -f1 | sort | uniq -c
+      grep ERROR log.txt | qkv run text-classification -m org/name | sort
     """
     try:
         form = form_of(task)

@@ -22,9 +22,10 @@ COUNTERS = ("I64", "BOOL")  # position numbers and masks that old files hold
 
 @dataclass
 class Summary:
-    """Bytes of each file, None where they are not known; parameters and their precision; what is wrong, if anything."""
+    """Bytes of each file and of all; parameters and their precision; None where unknown. What is wrong, if anything."""
 
     sizes: dict[str, int | None] = field(default_factory=dict)
+    bytes: int | None = None
     parameters: int | None = None
     dtype: str | None = None
     problem: str | None = None
@@ -32,31 +33,31 @@ class Summary:
 
 def summarise(repo: Repo, files: list[str], revision: str | None = None) -> Summary:
     """What can be known of a repository's weights without downloading them."""
-    here = {name: _here(repo, name, revision) for name in files}
-    summary = Summary({name: path.stat().st_size if path else None for name, path in here.items()})
+    here = repo if repo.is_local else open_repo(repo.name, revision=revision, local_files_only=True)
+    summary = Summary({name: _size(here, name) for name in files})
     try:
         shards, index = _shards(repo, files)
-        if shards[0].endswith(".safetensors") and all(here.get(name) for name in shards):
-            headers = [_header(path) for name in shards if (path := here[name])]
-            tensors = [entry for header in headers for entry in header]
-            summary.parameters = sum(count for _, count in tensors)
+        if shards[0].endswith(".safetensors") and all(summary.sizes[name] is not None for name in shards):
             weight = Counter[str]()
-            for dtype, count in tensors:
-                weight[dtype] += count
-            summary.dtype = DTYPES.get(weight.most_common(1)[0][0]) if weight else None
+            for name in shards:
+                weight.update(_header(here.require(name)))
+            summary.parameters = weight.total()
+            summary.dtype = DTYPES.get(max(weight, key=weight.__getitem__, default=""))
         elif isinstance(index.get("total_parameters"), int):
             summary.parameters = index["total_parameters"]
+        summary.bytes = sum(count or 0 for count in summary.sizes.values())
+        if any(summary.sizes[name] is None for name in shards):
+            summary.bytes = index["total_size"] if isinstance(index.get("total_size"), int) else None
     except (OSError, ValueError) as error:
         summary.problem = str(error)
     return summary
 
 
-def _here(repo: Repo, name: str, revision: str | None) -> Path | None:
-    """A file's path if it is on this machine already: in the folder, or in the cache."""
-    if repo.is_local:
-        return repo.folder / name
+def _size(here: Repo, name: str) -> int | None:
+    """Bytes of a file if it is on this machine already: in the folder, or in the cache."""
     with suppress(OSError, ValueError):
-        return open_repo(repo.name, revision=revision, local_files_only=True).file(name)
+        path = here.folder / name if here.is_local else here.file(name)
+        return path.stat().st_size if path else None
     return None
 
 
@@ -77,19 +78,21 @@ def _shards(repo: Repo, files: list[str]) -> tuple[list[str], dict[str, Any]]:
     raise OSError(f"it has no weights: expected {' or '.join(WEIGHTS)} (or their shards).")
 
 
-def _header(path: Path) -> list[tuple[str, int]]:
-    """Precision and count of each tensor of a safetensors file. Raises OSError if the file is not whole."""
+def _header(path: Path) -> Counter[str]:
+    """Weights of each precision in a safetensors file. Raises OSError if the file is not whole."""
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         text = file.read(length) if length <= HEADER else b""
     try:
         entries = json.loads(text)
-        facts = entries.pop("__metadata__", {})
+        packed = entries.pop("__metadata__", {}).get("format") == "qkv-int8-rows"  # see checkpoint.int8_rows
         end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-        tensors = {name: (entry["dtype"], math.prod(entry["shape"])) for name, entry in entries.items()}
+        count = Counter[str]()
+        for name, entry in entries.items():
+            if entry["dtype"] not in COUNTERS and not (packed and name.endswith(".scale")):
+                count[entry["dtype"]] += math.prod(entry["shape"])
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         raise OSError(f"{path.name} is not a safetensors file. Download or save it again.") from None
     if 8 + length + end != path.stat().st_size:
         raise OSError(f"{path.name} has {path.stat().st_size:,} bytes where its header says {8 + length + end:,}.")
-    packed = facts.get("format") == "qkv-int8-rows"
-    return [v for name, v in tensors.items() if v[0] not in COUNTERS and not (packed and name.endswith(".scale"))]
+    return count

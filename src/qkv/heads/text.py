@@ -102,9 +102,10 @@ class MaskedLM(TaskHead):
 
     def __init__(self, config: Config, *, act: str = ""):
         super().__init__(config)
-        self.dense, self.act = nn.Linear(config.hidden_size, config.hidden_size), activation(act or config.hidden_act)
-        self.norm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
-        self.out = nn.Linear(config.hidden_size, config.vocab_size)
+        width = getattr(config, "embedding_size", None) or config.hidden_size  # that of the table of tokens
+        self.dense, self.act = nn.Linear(config.hidden_size, width), activation(act or config.hidden_act)
+        self.norm = nn.LayerNorm(width, config.layer_norm_eps)
+        self.out = nn.Linear(width, config.vocab_size)
 
     def forward(self, body: ModelOutput, **_: Tensor | None) -> Tensor:
         return self.out(self.norm(self.act(self.dense(body["last_hidden_state"]))))  # (B,T,D) -> (B,T,V)

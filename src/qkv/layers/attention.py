@@ -34,7 +34,8 @@ def attend(
 def masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
     """Softmax over the last dimension; a row with nothing to attend to spreads evenly instead of giving NaN."""
     if mask is not None:
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min) if mask.dtype == torch.bool else scores + mask
+        low = torch.finfo(scores.dtype).min  # a sum with it may overflow in half precision
+        scores = scores.masked_fill(~mask, low) if mask.dtype == torch.bool else (scores + mask).clamp(min=low)
     return scores.softmax(dim=-1)
 
 

@@ -1,5 +1,6 @@
 """Input embeddings: what a token, its position and its segment add to the first hidden state."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -9,26 +10,25 @@ class Embeddings(nn.Module):
     Args:
         vocab, dim: rows and width of the token table.
         positions, segments: rows of the tables of learned positions and of segment types; 0 for none.
-        norm: applied to the sum; nothing by default.
+        proj, norm: applied to the sum, one after the other; nothing by default.
     """
 
     def __init__(
-        self, vocab: int, dim: int, *, positions: int = 0, segments: int = 0, norm: nn.Module | None = None,
-        dropout: float = 0.0, padding_idx: int | None = None,
+        self, vocab: int, dim: int, *, positions: int = 0, segments: int = 0, proj: nn.Module | None = None,
+        norm: nn.Module | None = None, dropout: float = 0.0, padding_idx: int | None = None,
     ):  # fmt: skip
         super().__init__()
         self.token = nn.Embedding(vocab, dim, padding_idx)
-        if positions:
-            self.position = nn.Embedding(positions, dim)
-        if segments:
-            self.segment = nn.Embedding(segments, dim)
+        self.position = nn.Embedding(positions, dim) if positions else None
+        self.segment = nn.Embedding(segments, dim) if segments else None
+        self.proj = proj or nn.Identity()
         self.norm = norm or nn.Identity()
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, positions: Tensor | None = None, segments: Tensor | None = None) -> Tensor:
-        """Token vectors (B,T,D), position and segment ids (B,T) -> (B,T,D)"""
-        if segments is not None:
-            x = x + self.segment(segments)
-        if positions is not None:
+        """Token vectors (B,T,D), position ids, and segment ids, zeros if None, (B,T) -> (B,T,D)"""
+        if self.segment is not None:
+            x = x + self.segment(torch.zeros_like(x[..., 0], dtype=torch.long) if segments is None else segments)
+        if self.position is not None and positions is not None:
             x = x + self.position(positions)
-        return self.dropout(self.norm(x))
+        return self.dropout(self.norm(self.proj(x)))

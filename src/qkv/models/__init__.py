@@ -3,6 +3,7 @@
 FAMILIES = {
     "bert": "bert",
     "camembert": "camembert",
+    "deberta-v2": "deberta_v2",
     "distilbert": "distilbert",
     "gpt2": "gpt2",
     "roberta": "roberta",

@@ -186,7 +186,7 @@ class PreTrainedModel(nn.Module, metaclass=_Initialised):
         return sum(p.numel() for p in chosen if id(p) not in skipped)
 
     @property
-    def base_model(self) -> "PreTrainedModel":
+    def base_model(self) -> Any:
         """The model without its head."""
         return self
 
@@ -269,6 +269,12 @@ class BaseModel(PreTrainedModel):
     @classmethod
     def task_model(cls) -> "type[TaskModel]":
         return TaskModel
+
+    @property
+    def max_tokens(self) -> int | None:
+        """How long a text can be, by the table of positions; None where nothing bounds it."""
+        table = getattr(self.get_submodule("embed"), "position", None)
+        return None if table is None else table.num_embeddings - self.reserved_positions
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -91,6 +91,4 @@ class BertModel(TextModel):
         self.pooler = Pooler(c.hidden_size) if add_pooling_layer else None
 
     def encode(self, x: Tensor, mask: Tensor | None, positions: Tensor, segments: Tensor | None) -> Tensor:
-        if segments is None and self.config.type_vocab_size:
-            segments = positions.new_zeros(x.shape[:2])
         return self.layers(self.embed(x, positions, segments), padding_mask(mask))

@@ -122,17 +122,6 @@ class ConvBlock(PostNormBlock):
         return self.conv_norm(super().forward(x, *context) + local) * tokens
 
 
-class ProjectedNorm(nn.LayerNorm):
-    """The norm of embeddings that are narrower than the model."""
-
-    def __init__(self, c: DebertaV2Config, width: int):
-        super().__init__(c.hidden_size, c.layer_norm_eps)
-        self.proj = nn.Linear(width, c.hidden_size, bias=False)
-
-    def forward(self, input: Tensor) -> Tensor:
-        return super().forward(self.proj(input))
-
-
 class ContextClassifier(SequenceClassifier):
     """a score for each label of a whole text (labels: class indices (B,), or floats for a regression)."""
 
@@ -159,7 +148,7 @@ class DebertaV2Model(TextModel):
     keys = KeyMap(
         {  # BERT's names, but for the projections of attention
             **{f"{k}_proj" if ".self." in k else k: v for k, v in BertModel.keys.rules.items() if k != "pooler.dense"},
-            "embeddings.embed_proj": "embed.norm.proj",
+            "embeddings.embed_proj": "embed.proj",
             "encoder.rel_embeddings": "relative.embed",
             "encoder.LayerNorm": "relative.norm",
             "encoder.layer.{}.attention.self.pos_key_proj": "layers.{}.attn.pos_k_proj",
@@ -185,15 +174,14 @@ class DebertaV2Model(TextModel):
         self.embed = Embeddings(
             c.vocab_size, width, positions=c.max_position_embeddings if c.position_biased_input else 0,
             segments=c.type_vocab_size, dropout=c.hidden_dropout_prob, padding_idx=c.pad_token_id,
-            norm=_norm(c) if width == c.hidden_size else ProjectedNorm(c, width),
+            proj=None if width == c.hidden_size else nn.Linear(width, c.hidden_size, bias=False), norm=_norm(c),
         )  # fmt: skip
         self.relative = RelativePositions(c) if c.relative_attention else None
         self.layers = Layers(_block(c, first=i == 0) for i in range(c.num_hidden_layers))
 
     def encode(self, x: Tensor, mask: Tensor | None, positions: Tensor, segments: Tensor | None) -> Tensor:
-        c, mask = self.config, padding_mask(mask)  # (B,1,1,S)
-        segments = positions.new_zeros(x.shape[:2]) if segments is None else segments
-        x = self.embed(x, positions if c.position_biased_input else None, segments if c.type_vocab_size else None)
+        mask = padding_mask(mask)  # (B,1,1,S)
+        x = self.embed(x, positions, segments)
         if mask is not None:  # padding is zero, and attends to nothing
             tokens = mask.any(-2)  # (B,1,S)
             x, mask = x * tokens.mT, mask & tokens[..., None]  # (B,1,T,S)

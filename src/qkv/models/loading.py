@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from ..checkpoint import read_weights
 from ..config import Config
 from ..errors import nearest, short
-from ..hub import Repo, open_repo, split_options
+from ..hub import Repo, open_with
 from .base import PreTrainedModel
 
 logger = logging.getLogger("qkv")
@@ -38,11 +38,10 @@ def from_pretrained(
     cls: type[PreTrainedModel], name_or_path: Any, *, config: Config | None = None, **kwargs: Any
 ) -> Any:
     """`PreTrainedModel.from_pretrained`, where the arguments are described."""
-    where, kwargs = split_options(kwargs)
-    repo = open_repo(name_or_path, **where)
+    repo, kwargs = open_with(name_or_path, kwargs)
     options = Options.taken_from(kwargs)
     if config is None:
-        config = cls.config_class.from_pretrained(name_or_path, **where)
+        config = cls.config_class.from_pretrained(repo)
     for name in [name for name in kwargs if name in config._fields or name == "num_labels" or name in config.aliases]:
         setattr(config, name, kwargs.pop(name))
     model, info = load(cls, repo, config, options, **kwargs)

@@ -11,11 +11,18 @@ if TYPE_CHECKING:
     from .base import PreTrainedModel
 
 
-class View:
-    """A published path that lies above single modules: `model.bert.encoder`, `model.bert.encoder.layer[:6]`."""
+class View(nn.Module):
+    """A published path that lies above single modules: `model.bert.encoder`, `model.bert.encoder.layer[:6]`.
+
+    It is a module, so that torch's own tools can follow published names through it, but holds nothing.
+    """
+
+    _model: PreTrainedModel
+    _path: str
 
     def __init__(self, model: PreTrainedModel, path: str):
-        self._model, self._path = model, path
+        super().__init__()
+        vars(self).update(_model=model, _path=path)  # not as a submodule
 
     def __getattr__(self, name: str) -> Any:
         found = None if name.startswith("__") else resolve(self._model, f"{self._path}.{name}")
@@ -36,17 +43,12 @@ class View:
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
 
-    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Parameter]]:
         start = f"{self._path}."
-        return ((n.removeprefix(start), p) for n, p in self._model.named_parameters() if n.startswith(start))
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        return (parameter for _, parameter in self.named_parameters())
-
-    def requires_grad_(self, requires_grad: bool = True) -> View:
-        for parameter in self.parameters():
-            parameter.requires_grad_(requires_grad)
-        return self
+        inside = (pair for pair in self._model.named_parameters(remove_duplicate=remove_duplicate))
+        return ((prefix + name.removeprefix(start), p) for name, p in inside if name.startswith(start))
 
     def __repr__(self) -> str:
         return f"{self._path} of {type(self._model).__name__}: {[name for name, _ in self.named_parameters()]}"
@@ -56,13 +58,17 @@ def resolve(model: PreTrainedModel, path: str) -> Any:
     """The module, parameter or view that a published path names; None if it names nothing."""
     if path == model.base_model_prefix and model.base_model is not model:
         return model.base_model
+    rules, index = model.keys.rules, [part for part in path.split(".") if part.isdecimal()]
     template = ".".join("{}" if part.isdecimal() else part for part in path.split("."))
-    rule = model.keys.rules.get(template)
-    if rule is not None and len(rule.paths) == 1:
-        ours = rule.paths[0].format(*(part for part in path.split(".") if part.isdecimal()))
-        parent, _, leaf = ours.rpartition(".")
+    above, _, last = template.rpartition(".")
+    ours = [p for p in rules[template].paths if len(rules[template].paths) == 1] if template in rules else []
+    if above in rules:  # a part of a fused tensor, under the name that `named_parameters` gives it
+        ours = [p for p in rules[above].paths if p.endswith(f".{last}")]
+    if ours:
+        parent, _, leaf = ours[0].format(*index).rpartition(".")
         try:
             return getattr(model.get_submodule(parent), leaf)
         except AttributeError:
             return None
-    return View(model, path) if any(theirs.startswith(f"{template}.") for theirs in model.keys.rules) else None
+    inner = template in rules or any(theirs.startswith(f"{template}.") for theirs in rules)
+    return View(model, path) if inner else None

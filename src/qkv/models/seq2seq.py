@@ -7,7 +7,7 @@ from torch import Tensor
 from ..layers.observe import observing
 from ..outputs import BaseModelOutput, Seq2SeqModelOutput
 from .base import BaseModel, TaskModel
-from .text import check_inputs, observed, wished
+from .text import check_inputs, look_up, observed, wished
 
 
 class Seq2SeqModel(BaseModel):
@@ -31,8 +31,8 @@ class Seq2SeqModel(BaseModel):
         """
         kinds = wished(self.config, output_attentions, output_hidden_states)
         states, seen = self._encoded(input_ids, attention_mask, inputs_embeds, encoder_outputs, kinds)
-        ids = check_inputs(self, decoder_input_ids, decoder_inputs_embeds, decoder_attention_mask, "decoder_")
-        x = self.get_input_embeddings()(ids) if decoder_inputs_embeds is None else decoder_inputs_embeds
+        check_inputs(self, decoder_input_ids, decoder_inputs_embeds, decoder_attention_mask, "decoder_")
+        x = look_up(self, decoder_input_ids) if decoder_inputs_embeds is None else decoder_inputs_embeds
         with observing(*kinds, *(["cross_attentions"] if "attentions" in kinds else [])) as notes:
             x = self.decode(x, decoder_attention_mask, states, attention_mask)
         found = {"decoder_" * (not k.startswith("cross")) + k: v for k, v in observed(notes, x).items()}
@@ -45,9 +45,9 @@ class Seq2SeqModel(BaseModel):
         """The encoder's last states and what was seen of it."""
         if given is not None:
             return given[0], {f"encoder_{k}": v for k, v in BaseModelOutput(*given).items() if k != "last_hidden_state"}
-        ids = check_inputs(self, ids, embeds, mask)
+        check_inputs(self, ids, embeds, mask)
         with observing(*kinds) as notes:
-            states = self.encode(self.get_input_embeddings()(ids) if embeds is None else embeds, mask)
+            states = self.encode(look_up(self, ids) if embeds is None else embeds, mask)
         return states, {f"encoder_{kind}": value for kind, value in observed(notes, states).items()}
 
     def encode(self, x: Tensor, mask: Tensor | None) -> Tensor:

@@ -30,9 +30,9 @@ class TextModel(BaseModel):
 
         Raises: ValueError if the inputs do not fit together or exceed the model.
         """
-        ids = check_inputs(self, input_ids, inputs_embeds, attention_mask)
-        x = self.get_input_embeddings()(ids) if inputs_embeds is None else inputs_embeds
-        positions = self.positions(x, ids) if position_ids is None else position_ids
+        check_inputs(self, input_ids, inputs_embeds, attention_mask)
+        x = look_up(self, input_ids) if inputs_embeds is None else inputs_embeds
+        positions = self.positions(x, input_ids) if position_ids is None else position_ids
         with observing(*wished(self.config, output_attentions, output_hidden_states)) as notes:
             x = self.encode(x, attention_mask, positions, token_type_ids)
         output = self.output(x, **observed(notes, x))
@@ -72,8 +72,8 @@ def observed(notes: dict[str, list[Tensor]], x: Tensor) -> dict[str, tuple[Tenso
 
 def check_inputs(
     model: BaseModel, ids: Tensor | None, embeds: Tensor | None, mask: Tensor | None, side: str = ""
-) -> Tensor | None:
-    """The token ids, after the checks that would otherwise fail deep inside torch; `side` begins their names."""
+) -> None:
+    """Raise ValueError for what would fail deep inside torch; `side` begins the names of the inputs."""
     given = ids if ids is not None else embeds
     if given is None or (ids is not None and embeds is not None):
         raise ValueError(f"give either {side}input_ids (B,T) or {side}inputs_embeds (B,T,D), and not both.")
@@ -86,21 +86,21 @@ def check_inputs(
         raise ValueError(
             f"{side}attention_mask {tuple(mask.shape)} must have the shape of {side}input_ids, {expected}."
         )
-    limit = getattr(model.config, "max_position_embeddings", None)
-    if limit is not None and given.shape[1] > limit - model.reserved_positions:
+    if model.max_tokens is not None and given.shape[1] > model.max_tokens:
         raise ValueError(
-            f"{given.shape[1]} tokens are more than the {limit - model.reserved_positions} this model can read. "
+            f"{given.shape[1]} tokens are more than the {model.max_tokens} this model can read. "
             f"Tokenize with truncation=True, or cut the text."
         )
-    rows = model.get_input_embeddings().num_embeddings
-    if (
-        ids is not None
-        and ids.numel()
-        and ids.device.type == "cpu"
-        and not 0 <= int(ids.min()) <= int(ids.max()) < rows
-    ):
+
+
+def look_up(model: BaseModel, ids: Tensor | None) -> Tensor:
+    """Token vectors (B,T,D) of token ids (B,T). Raises ValueError for an id outside the table."""
+    table = model.get_input_embeddings()
+    try:
+        return table(ids)
+    except IndexError:
+        ids = torch.as_tensor(ids)
         raise ValueError(
-            f"{side}input_ids holds {int(ids.min())}…{int(ids.max())}, outside the {rows} rows of the token table. Is "
-            f"the tokenizer this model's? After adding tokens call model.resize_token_embeddings(len(tokenizer))."
-        )
-    return ids
+            f"input_ids holds {int(ids.min())}…{int(ids.max())}, outside the {table.num_embeddings} rows of the token "
+            f"table. Is the tokenizer this model's? If you added tokens, model.resize_token_embeddings(len(tokenizer))."
+        ) from None

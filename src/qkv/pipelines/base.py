@@ -129,9 +129,9 @@ class Pipeline:
     @property
     def limit(self) -> int:
         """The most tokens a row can have: by the tokenizer, or by the model's position table."""
-        table = getattr(self.model.config, "max_position_embeddings", None)
+        table = self.model.base_model.max_tokens
         limit = self.tokenizer.model_max_length
-        return limit if table is None else min(limit, table - self.model.base_model.reserved_positions)
+        return limit if table is None else min(limit, table)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model and its tokenizer into one folder."""

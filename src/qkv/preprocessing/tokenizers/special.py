@@ -28,7 +28,7 @@ class SpecialTokens:
         self._roles: dict[str, Token | None] = dict.fromkeys(ROLES)
         for role, token in {**roles, **named}.items():
             self._roles[role] = _checked(role, token)
-        self._extra: list[Token] = [_known(token) for token in extra]
+        self._extra: list[Token] = list({str(token): token for token in map(_known, extra)}.values())
 
     def convert_tokens_to_ids(self, tokens: Any) -> Any:  # overridden
         raise NotImplementedError

@@ -11,12 +11,14 @@ class NoTypesTokenizer(PreTrainedTokenizer):
     """A family that is fully told by its tokenizer.json and takes no token types."""
 
     model_input_names = families.NO_TYPES
+    saved_class = PreTrainedTokenizer.saved_class
 
 
 class LeftPaddedTokenizer(NoTypesTokenizer):
     """The same, padded on the left: decoders that generate."""
 
     padding_side = "left"
+    saved_class = PreTrainedTokenizer.saved_class
 
 
 # families with files of their own (classes of families.py) need no line here
@@ -28,13 +30,10 @@ _LIKE: dict[type[PreTrainedTokenizer], str] = {
     NoTypesTokenizer: "CLIP Whisper Qwen2 Qwen3 MBart MBart50 NLLB Pegasus Cohere GPTNeoX Barthez Nougat Siglip",
     LeftPaddedTokenizer: "Gemma Bloom CodeLlama",
 }
-_GENERAL = (
-    "PreTrainedTokenizer",
-    "PreTrainedTokenizerFast",
-    "TokenizersBackend",
-    "PreTrainedTokenizerBase",
-    "SentencePieceBackend",
-)
+GENERAL: dict[str, type[PreTrainedTokenizer]] = {
+    **dict.fromkeys(("PreTrainedTokenizer", "PreTrainedTokenizerFast", "PreTrainedTokenizerBase"), PreTrainedTokenizer),
+    "TokenizersBackend": NoTypesTokenizer,  # the general class of 5.x
+}
 _OWN: tuple[type[PreTrainedTokenizer], ...] = (
     *(families.BertTokenizer, families.DistilBertTokenizer, families.ElectraTokenizer, families.MPNetTokenizer),
     *(families.GPT2Tokenizer, families.RobertaTokenizer, pieces.XLMRobertaTokenizer, pieces.CamembertTokenizer),
@@ -43,9 +42,7 @@ _OWN: tuple[type[PreTrainedTokenizer], ...] = (
 _NAMED: dict[str, type[PreTrainedTokenizer]] = {cls.__name__: cls for cls in _OWN} | {
     f"{name}Tokenizer": cls for cls, names in _LIKE.items() for name in names.split()
 }
-CLASSES: dict[str, type[PreTrainedTokenizer]] = (
-    dict.fromkeys(_GENERAL, PreTrainedTokenizer) | _NAMED | {f"{name}Fast": cls for name, cls in _NAMED.items()}
-)
+CLASSES: dict[str, type[PreTrainedTokenizer]] = GENERAL | _NAMED | {f"{name}Fast": cls for name, cls in _NAMED.items()}
 
 BY_MODEL_TYPE: dict[str, type[PreTrainedTokenizer]] = {
     model_type: CLASSES[f"{name}Tokenizer"]

@@ -112,7 +112,8 @@ def test_impossible_networks(tiny):
 def test_unknown_arguments(tiny):
     refused(TypeError, "nearest.*'num_labels'", tiny, num_lables=3)
     refused(ValueError, "dtype", tiny, dtype="float33")
-    refused(ValueError, "device", tiny, device_map="gpu")
+    for device in ("gpu", "cuda:99", 99, [1], {"a": "cpu", "b": "meta"}):
+        refused(ValueError, "no such device.*'cpu'", tiny, device_map=device)
     refused(ValueError, "never runs code", tiny, trust_remote_code=True)
     AutoModel.from_pretrained(tiny, trust_remote_code=False, low_cpu_mem_usage=True, attn_implementation="eager")
 

@@ -122,6 +122,9 @@ def test_edges(pipe):
         pipe("a", topk=2)
     with pytest.raises(ValueError, match="softmax"):
         pipe("a", function_to_apply="softmx")
+    for wrong in ({"top_k": 0}, {"top_k": -1}, {"batch_size": 0}, {"max_length": 0}):
+        with pytest.raises(ValueError, match="at least 1"):
+            pipe("a", **wrong)
     assert "text-classification" in repr(pipe)
 
 

@@ -1,4 +1,4 @@
-"""The reader of SentencePiece files: fields and pieces as the sentencepiece library has them; broken files are errors."""
+"""The reader of SentencePiece files: fields and pieces as the sentencepiece library has them; broken ones fail."""
 
 import io
 from pathlib import Path

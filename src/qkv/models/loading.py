@@ -86,18 +86,23 @@ def load(
 
 
 def choose_device(place: Any) -> torch.device:
-    """The device that "auto", None, an index, a name or a one-entry map stands for. Raises ValueError for another."""
-    places = set(place.values()) if isinstance(place, dict) else {place}
-    asked: Any = places.pop() if len(places) == 1 else place
-    if asked == "auto" and torch.accelerator.is_available():
-        return torch.accelerator.current_accelerator() or torch.device("cpu")
+    """The device that "auto", None, an index, a name or a one-entry map stands for.
+
+    Raises: ValueError for what is no device, or none of this machine.
+    """
+    places = list(place.values()) if isinstance(place, dict) else [place]
+    asked: Any = places[0] if places and places.count(places[0]) == len(places) else place
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     if asked is None or asked == "auto" or asked == -1:
-        return torch.device("cpu")
+        return accelerator if asked == "auto" and accelerator is not None else torch.device("cpu")
     try:
-        return torch.device(asked)
-    except (RuntimeError, TypeError, ValueError):
+        device = torch.device(asked)
+        torch.empty(0, device=device)
+        return device
+    except (RuntimeError, TypeError, ValueError, AssertionError, NotImplementedError):
+        here = f"'cpu' and {str(accelerator)!r}" if accelerator is not None else "'cpu'"
         raise ValueError(
-            f"device={short(asked)} is not a device; use 'auto', 'cpu', 'cuda', 'cuda:0' or 'mps'."
+            f"device={short(asked)}: no such device on this machine, which has {here}; or say 'auto'."
         ) from None
 
 

@@ -29,8 +29,16 @@ Row = dict[str, list[int]]
 class Options:
     """What a call can set, with defaults; a task's file adds its own fields."""
 
+    counts: ClassVar[tuple[str, ...]] = ("batch_size",)  # fields that must be positive
+
     batch_size: int | None = None  # rows of a batch at most; a token budget decides if None
     num_workers: int = 0  # accepted for compatibility: tokenization already runs in threads
+
+    def __post_init__(self) -> None:
+        for name in self.counts:
+            value = getattr(self, name)
+            if isinstance(value, int) and value < 1:
+                raise ValueError(f"{name}={value} must be at least 1, or None.")
 
 
 class Pipeline:

@@ -25,6 +25,8 @@ class Options(base.Options):
     return_all_scores: the older spelling of all labels, in the model's order.
     """
 
+    counts = ("batch_size", "top_k", "max_length")
+
     top_k: int | None | str = ""
     function_to_apply: str | None = None
     truncation: bool | str | None = None
@@ -62,7 +64,7 @@ class TextClassificationPipeline(Pipeline):
         if long and options.truncation is None:
             warnings.warn(
                 f"{len(long)} of {len(rows)} texts had more than the {limit} tokens this model reads, and were cut. "
-                f"Pass truncation=True to accept that, or truncation='error' to get an error.",
+                f"Pass truncation=True (--truncation) to accept that, or truncation='error' to get an error.",
                 stacklevel=5,
             )
             cut = self._rows([pairs[i] for i in long], {"truncation": True, "max_length": limit})

@@ -47,17 +47,13 @@ def load_tokenizer(repo: Repo, cls: type[PreTrainedTokenizer] | None = None, **k
     options["chat_template"] = _chat_template(repo, config)
     options.update({name: value for name, value in kwargs.items() if name not in SWALLOWED})
     _same_objects(options)
-    if (
-        "backend" in config
-    ):  # written by 5.x, whose tokenizer.json is complete: the defaults of a class add nothing to it
-        for name, nothing in WRITTEN_OUT.items():
-            if name in cls.defaults:
-                options.setdefault(name, nothing)
+    if "backend" in config:  # written by 5.x, whose tokenizer.json is complete: class defaults add nothing to it
+        options = {name: WRITTEN_OUT[name] for name in WRITTEN_OUT.keys() & cls.defaults.keys()} | options
     options["name_or_path"] = repo.name
-    # a class nobody here knows may cut text in any way: its vocab.txt says too little to guess
-    cls, files = _files(
-        repo, cls, guess=not cls.vocab_files_names and config.get("tokenizer_class") in (None, *CLASSES)
-    )
+    named = config.get(
+        "tokenizer_class"
+    )  # a class nobody here knows may cut text in any way: no guessing from its files
+    cls, files = _files(repo, cls, guess=not cls.vocab_files_names and (named is None or str(named) in CLASSES))
     tokenizer = cls(**files, **options)
     tokenizer.saved_class = saved_class or tokenizer.saved_class
     return tokenizer
@@ -69,8 +65,7 @@ def _class(repo: Repo, config: Mapping[str, Any]) -> tuple[str | None, type[PreT
     if isinstance(name, str) and name in CLASSES:
         return (None if name in GENERAL else name), CLASSES[name]
     model = repo.json("config.json") or {}
-    name, model_type = (str(model.get(key)) for key in ("tokenizer_class", "model_type"))
-    return None, tokenizer_class(name, model_type)
+    return None, tokenizer_class(model.get("tokenizer_class"), model.get("model_type"))
 
 
 def _files(repo: Repo, cls: type[PreTrainedTokenizer], guess: bool) -> tuple[type[PreTrainedTokenizer], dict[str, Any]]:

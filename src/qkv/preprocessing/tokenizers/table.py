@@ -21,13 +21,13 @@ class LeftPaddedTokenizer(NoTypesTokenizer):
     saved_class = PreTrainedTokenizer.saved_class
 
 
-# families with files of their own (classes of families.py) need no line here
+# names whose defaults are those of another class; a class whose defaults differ must not stand here, for the special
+# tokens a class knows and a vocabulary lacks are added to it
 _LIKE: dict[type[PreTrainedTokenizer], str] = {
-    families.BertTokenizer: "LayoutLM MobileBert Lxmert Funnel ConvBert SqueezeBert Retribert",
-    families.RobertaTokenizer: "Bart Longformer Blenderbot LED MVP Deberta",
-    pieces.XLMRobertaTokenizer: "XLMRobertaXL",
+    families.BertTokenizer: "LayoutLM MobileBert Lxmert ConvBert SqueezeBert",
+    families.RobertaTokenizer: "Bart Longformer Blenderbot LED MVP",
     pieces.T5Tokenizer: "MT5 UMT5",
-    NoTypesTokenizer: "CLIP Whisper Qwen2 Qwen3 MBart MBart50 NLLB Pegasus Cohere GPTNeoX Barthez Nougat Siglip",
+    NoTypesTokenizer: "CLIP Whisper Qwen2 MBart MBart50 NLLB Pegasus Cohere GPTNeoX Barthez Nougat Siglip",
     LeftPaddedTokenizer: "Gemma Bloom CodeLlama",
 }
 GENERAL: dict[str, type[PreTrainedTokenizer]] = {
@@ -47,12 +47,12 @@ CLASSES: dict[str, type[PreTrainedTokenizer]] = GENERAL | _NAMED | {f"{name}Fast
 BY_MODEL_TYPE: dict[str, type[PreTrainedTokenizer]] = {
     model_type: CLASSES[f"{name}Tokenizer"]
     for name, model_types in {
-        "Bert": "bert mobilebert layoutlm lxmert funnel convbert squeezebert visual_bert vilt blip",
+        "Bert": "bert mobilebert layoutlm lxmert convbert squeezebert visual_bert vilt blip",
         "DistilBert": "distilbert",
         "Electra": "electra",
         "MPNet": "mpnet",
         "GPT2": "gpt2 gpt_neo gptj opt",
-        "Roberta": "roberta bart longformer blenderbot led mvp deberta",
+        "Roberta": "roberta bart longformer blenderbot led mvp",
         "XLMRoberta": "xlm-roberta xlm-roberta-xl",
         "Camembert": "camembert",
         "T5": "t5 mt5 umt5",
@@ -67,10 +67,10 @@ BY_MODEL_TYPE: dict[str, type[PreTrainedTokenizer]] = {
 }
 
 
-def tokenizer_class(name: str | None, model_type: str | None) -> type[PreTrainedTokenizer]:
+def tokenizer_class(name: object, model_type: object) -> type[PreTrainedTokenizer]:
     """The class for a `tokenizer_class` of tokenizer_config.json, else for a `model_type`, else the general one."""
-    if name in CLASSES:
+    if isinstance(name, str) and name in CLASSES:
         return CLASSES[name]
-    if model_type in BY_MODEL_TYPE:
+    if isinstance(model_type, str) and model_type in BY_MODEL_TYPE:
         return BY_MODEL_TYPE[model_type]
     return PreTrainedTokenizer

@@ -16,3 +16,9 @@ def tiny_source(tmp_path_factory):
 def tiny(tiny_source, tmp_path):
     """A copy that a test may change."""
     return Path(shutil.copytree(tiny_source, tmp_path / "tiny"))
+
+
+@pytest.fixture
+def tiny_distilbert():
+    """Makes a tiny DistilBERT classifier in a folder."""
+    return lambda folder: make(folder, "distilbert")

@@ -4,16 +4,16 @@ import json
 import shutil
 from pathlib import Path
 
-GOLDEN = Path(__file__).parent / "parity" / "goldens" / "bert" / "ForSequenceClassification"
+GOLDENS = Path(__file__).parent / "parity" / "goldens"
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] a b c d e f g h j k l m n o p q r s t u v w x y z i love this product is great "
 WORDS += "terrible good bad not at all the film was it and very much more no yes ! . , ? ' ##s ##ing ##ed ##ly"
 
 
-def make(folder: Path) -> Path:
-    """BertForSequenceClassification with three labels, 40 positions and 99 words, in `folder`."""
+def make(folder: Path, family: str = "bert") -> Path:
+    """A family's ...ForSequenceClassification with three labels, 40 positions and 99 words, in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("config.json", "model.safetensors"):
-        shutil.copyfile(GOLDEN / name, folder / name)
+        shutil.copyfile(GOLDENS / family / "ForSequenceClassification" / name, folder / name)
     words = WORDS.split()
     words += [f"[unused{i}]" for i in range(99 - len(words))]
     (folder / "vocab.txt").write_text("\n".join(words) + "\n")

@@ -716,6 +716,11 @@ def test_a_folder_without_a_tokenizer_says_what_is_there(tmp_path):
         {"padding_side": "up"},
         {"added_tokens_decoder": {"x": 5}},
         {"pad_token": 7},
+        {"additional_special_tokens": 5},
+        {"do_lower_case": "yes"},
+        {"model_input_names": 0},
+        {"chat_template": -1},
+        {"strip_accents": 0},
     ],
 )
 def test_a_configuration_with_wrong_values_is_refused(config, bert, tmp_path):

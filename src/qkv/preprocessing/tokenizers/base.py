@@ -14,7 +14,7 @@ from tokenizers import AddedToken, Tokenizer
 from . import prepare, saving, training
 from .call import LARGE
 from .calling import TextEncoder
-from .construct import bound, follow_prefix_space, inherit_state, length_limit, opened
+from .construct import bound, check_kinds, follow_prefix_space, inherit_state, length_limit, opened
 from .encoding import Engine
 from .special import ROLES
 
@@ -49,6 +49,7 @@ class PreTrainedTokenizer(TextEncoder):
     ):
         given = bound([*self.vocab_files_names, "tokenizer_file"], files, options)
         tokenizer_file = given.pop("tokenizer_file", None) or tokenizer_file
+        check_kinds(options)
         options = self._completed(options)
         rust = opened(tokenizer_object, tokenizer_file)
         if rust is None:

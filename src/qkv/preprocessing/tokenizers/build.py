@@ -95,7 +95,9 @@ def frame(rust: Tokenizer, single: str, pair: str, tokens: set[str]) -> None:
     missing = [token for token in sorted(tokens) if rust.token_to_id(token) is None]
     rust.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in missing])
     ids = [(token, rust.token_to_id(token)) for token in sorted(tokens)]
-    rust.post_processor = processors.TemplateProcessing(single=single, pair=pair, special_tokens=ids)
+    rust.post_processor = guarded(
+        lambda: processors.TemplateProcessing(single=single, pair=pair, special_tokens=ids), f"The frame {single!r}"
+    )
 
 
 def sentencepiece(

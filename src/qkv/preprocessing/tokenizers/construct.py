@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,14 @@ from .encoding import duplicate
 from .rustfile import read_tokenizer_json
 
 SIDES = ("right", "left")
+FLAGS = ("do_lower_case", "strip_accents", "tokenize_chinese_chars", "keep_accents", "trim_offsets", "split_by_punct")
+KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(FLAGS, (bool,)),
+    **dict.fromkeys(("additional_special_tokens", "model_input_names"), (list, tuple)),
+    **dict.fromkeys(("extra_special_tokens", "model_specific_special_tokens"), (list, tuple, dict)),
+    "chat_template": (str, dict, list),
+    "pad_token_type_id": (int,),
+}
 
 
 def opened(tokenizer_object: Tokenizer | None, tokenizer_file: Any) -> Tokenizer | None:
@@ -26,6 +35,20 @@ def opened(tokenizer_object: Tokenizer | None, tokenizer_file: Any) -> Tokenizer
         return Tokenizer.from_str(tokenizer_object.to_str())
     except Exception:  # parts written in Python cannot be written out; they can be shared
         return duplicate(tokenizer_object)
+
+
+def check_kinds(options: Mapping[str, Any]) -> None:
+    """ValueError for an option whose value is of a kind it never has; files are written by anybody."""
+    for name in KINDS.keys() & options.keys():
+        value = options[name]
+        if value is not None and not isinstance(value, KINDS[name]):
+            expected = " or ".join(kind.__name__ for kind in KINDS[name])
+            raise ValueError(
+                f"{name}={short(value)} is not what a tokenizer's configuration holds: expected {expected}."
+            )
+    names = options.get("model_input_names")
+    if names is not None and not (names and all(isinstance(name, str) for name in names)):
+        raise ValueError(f"model_input_names={short(names)} is not a list of names such as 'input_ids'.")
 
 
 def length_limit(options: dict[str, Any]) -> int:

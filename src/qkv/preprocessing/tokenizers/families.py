@@ -50,6 +50,7 @@ class BertTokenizer(PreTrainedTokenizer):
             return
         state = json.loads(rust.normalizer.__getstate__())
         wanted = {key: options[name] for key, name in names.items()}
+        wanted |= {key: bool(wanted[key]) for key in ("lowercase", "handle_chinese_chars")}
         if any(state[key] != value for key, value in wanted.items()):
             rust.normalizer = normalizers.BertNormalizer(clean_text=state["clean_text"], **wanted)
 

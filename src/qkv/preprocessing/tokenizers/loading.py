@@ -10,6 +10,7 @@ from tokenizers import AddedToken
 from qkv.errors import nearest, short
 
 from .base import PreTrainedTokenizer
+from .construct import check_kinds
 from .special import FLAGS, LISTS, ROLES
 from .table import CLASSES, GENERAL, tokenizer_class
 
@@ -39,6 +40,7 @@ def load_tokenizer(repo: Repo, cls: type[PreTrainedTokenizer] | None = None, **k
     Raises OSError when no tokenizer file is there, ValueError when one is broken.
     """
     config = repo.json("tokenizer_config.json") or {}
+    check_kinds(config)
     saved_class, cls = (None, cls) if cls else _class(repo, config)
     options: dict[str, Any] = {name: value for name, value in config.items() if name not in NOT_OPTIONS}
     options["added_tokens_decoder"] = _added(config.get("added_tokens_decoder"), repo)
@@ -110,7 +112,7 @@ def _older(repo: Repo, options: dict[str, Any]) -> None:
     for role, token in roles.items():
         if role in LISTS and isinstance(token, list):
             before = list(options.get("additional_special_tokens") or [])
-            names = {one if isinstance(one, str) else one.get("content") for one in before}
+            names = {one.get("content") if isinstance(one, dict) else str(one) for one in before}
             options["additional_special_tokens"] = before + [
                 one for one in map(_special, token) if str(one) not in names
             ]

@@ -1,0 +1,45 @@
+"""The code blocks of README and docs run as they stand; names of models are folders that stand for them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [
+    pytest.param(block, id=f"{page.name}-{i}")
+    for page in PAGES
+    for i, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text("utf8"), re.DOTALL))
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_block(block, tmp_path, monkeypatch, tiny_distilbert):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("qkv.pipelines.factory.is_cached", lambda name: False)
+    monkeypatch.setattr("qkv.pipelines.factory.reachable", lambda: False)
+    for name in re.findall(r'"((?:[\w-]+/)?distilbert-[\w-]+)"', block):
+        tiny_distilbert(tmp_path / name)
+    exec(compile(block, "README", "exec"), {})
+
+
+def test_every_link_to_a_file_is_there():
+    for page in [*PAGES, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text("utf8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readme_names_every_family_and_task():
+    from qkv.models import FAMILIES
+    from qkv.pipelines import ALIASES, TASKS
+
+    text = (ROOT / "README.md").read_text("utf8")
+    for name in [*FAMILIES, *TASKS, *ALIASES]:
+        assert name in text, name
+
+
+def test_every_make_target_in_the_readme_exists():
+    makefile = (ROOT / "Makefile").read_text("utf8")
+    for target in re.findall(r"`make (\w+)`", (ROOT / "README.md").read_text("utf8")):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target

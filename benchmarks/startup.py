@@ -2,9 +2,9 @@
 
     python benchmarks/startup.py [--runs 7] [--peer PYTHON] [--json FILE]
 
-The programs run in turn, once each per round, so that a busy machine slows all of them alike; ratios are of medians, of wall
-time and of CPU time (user + system). --peer names the python of an environment with the reference library; it classifies the
-same text with a full-size copy of the same network (made beforehand).
+The programs run in turn, once each per round, so that a busy machine slows all of them alike; ratios are of medians, of
+wall time and of CPU time (user + system). --peer names the python of an environment with the reference library; it
+classifies the same text with a float32 copy of the same network (made beforehand).
 """
 
 import argparse

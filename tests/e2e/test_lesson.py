@@ -1,4 +1,4 @@
-"""The lesson's "Text Classification" block, verbatim but for the import, on a folder that stands for the model's name."""
+"""Blocks of the lesson, verbatim but for the import, on folders that stand for the names of models."""
 
 import subprocess
 import sys

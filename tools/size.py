@@ -13,21 +13,20 @@ SRC = Path(__file__).parent.parent / "src" / "qkv"
 FOLDERS = {  # lines of Python at most
     ".": 2100,
     "assets": 10,
-    "cli": 900,
+    "cli": 1200,
     "heads": 400,
     "layers": 600,
     "models": 2200,
     "pipelines": 700,
-    "preprocessing": 2900,
+    "preprocessing": 3100,
 }
 FILES = {  # where a file may differ from its folder's cap
     "models/base.py": 340,
-    "models/t5.py": 200,
-    "models/deberta_v2.py": 250,
+    "models/deberta_v2.py": 200,  # the only attention of its kind
 }
 CAPS = {".": 290, "models": 250, "preprocessing": 310}  # a file's lines at most, by folder
 DERIVED = {"camembert", "distilbert", "roberta", "xlm_roberta"}  # subclasses of another family
-FAMILIES = {"bert": 100, "gpt2": 100} | dict.fromkeys(DERIVED, 64)
+FAMILIES = {"bert": 100, "gpt2": 100, "t5": 165} | dict.fromkeys(DERIVED, 64)
 
 
 def budget(path: str) -> int:

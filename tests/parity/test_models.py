@@ -164,12 +164,15 @@ def test_pytorch_bin_gives_the_same_weights(case, tmp_path):
         assert all(torch.equal(a, b) for a, b in pairs)
 
 
-@pytest.mark.parametrize("python", [os.environ.get("QKV_PEER5"), os.environ.get("QKV_PEER4")])
-def test_the_reference_reads_what_we_save(python, tmp_path):
+@pytest.mark.parametrize("peer", ["QKV_PEER5", "QKV_PEER4"])
+def test_the_reference_reads_what_we_save(peer, tmp_path):
     """Set QKV_PEER5 / QKV_PEER4 to the python of an environment with transformers 5.23.0 / 4.57.6 (`make parity`)."""
+    python = os.environ.get(peer)
     if python is None:
         pytest.skip("no environment with the reference library is named")
-    for case in CASES:
+    # 4.57 does not know scale_decoder_outputs, which 5.x writes into untied T5s: it misreads 5.x's own folder too.
+    cases = [case for case in CASES if peer != "QKV_PEER4" or case != "t5-v1_1/ForConditionalGeneration"]
+    for case in cases:
         model, inputs, _ = load(case)
         model.save_pretrained(tmp_path / case)
         with torch.inference_mode():
@@ -187,5 +190,5 @@ def test_the_reference_reads_what_we_save(python, tmp_path):
         "    assert (out - ours['out'])[ours['inputs']['attention_mask'].any(1)].abs().max() <= 1e-5, case\n"
         "print('read', len(sys.argv) - 2)\n"
     )
-    done = subprocess.run([python, "-c", code, str(tmp_path), *CASES], capture_output=True, text=True)
-    assert done.stdout.strip().endswith(f"read {len(CASES)}"), done.stderr[-2000:]
+    done = subprocess.run([python, "-c", code, str(tmp_path), *cases], capture_output=True, text=True)
+    assert done.stdout.strip().endswith(f"read {len(cases)}"), done.stderr[-2000:]

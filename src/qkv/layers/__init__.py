@@ -18,8 +18,9 @@ from .attention import Attention, CrossAttention, attend
 from .block import Layers, PostNormBlock, PreNormBlock, PreNormDecoderBlock
 from .embedding import Embeddings
 from .mlp import MLP, GatedMLP, activation
+from .position import RelativeBias
 
 __all__ = [
     "Attention", "CrossAttention", "Embeddings", "GatedMLP", "Layers", "MLP", "PostNormBlock", "PreNormBlock",
-    "PreNormDecoderBlock", "activation", "attend",
+    "PreNormDecoderBlock", "RelativeBias", "activation", "attend",
 ]  # fmt: skip

@@ -4,15 +4,14 @@ The bias depends on how far a key is from a query, in buckets that widen with di
 stack. Norms are RMSNorm before each sublayer, attention scores are not scaled, and nothing has a bias term.
 """
 
-import math
-
-import torch
 from torch import Tensor, nn
 
 from ..checkpoint import KeyMap
 from ..config import Config
 from ..heads import Seq2SeqLM, SequenceClassifier
-from ..layers import MLP, Attention, CrossAttention, Embeddings, GatedMLP, Layers, PreNormBlock, PreNormDecoderBlock
+from ..layers import (
+    MLP, Attention, CrossAttention, Embeddings, GatedMLP, Layers, PreNormBlock, PreNormDecoderBlock, RelativeBias,
+)  # fmt: skip
 from ..layers.masks import additive, causal_mask, padding_mask
 from ..outputs import ModelOutput
 from .base import Head
@@ -52,33 +51,6 @@ class T5Config(Config):
     decoder_start_token_id: int | None = 0
 
 
-class RelativeBias(nn.Embedding):
-    """A number for each head and bucket of the distance from query to key."""
-
-    def __init__(self, c: T5Config, bidirectional: bool):
-        super().__init__(c.relative_attention_num_buckets, c.num_attention_heads)
-        self.bidirectional, self.max_distance = bidirectional, c.relative_attention_max_distance
-
-    def table(self, length: int) -> Tensor:
-        """The bias of each query on each key, (1,H,T,T)."""
-        position = torch.arange(length, device=self.weight.device)
-        return self(self.bucket(position[None] - position[:, None])).permute(2, 0, 1)[None]
-
-    def bucket(self, distance: Tensor) -> Tensor:
-        """Half of the buckets are one step wide, half widen logarithmically up to the largest distance."""
-        buckets, offset = self.num_embeddings, 0
-        if self.bidirectional:  # the upper half of the buckets is for keys after the query
-            buckets //= 2
-            offset = (distance > 0) * buckets
-            distance = distance.abs()
-        else:
-            distance = (-distance).clamp(min=0)
-        exact = buckets // 2
-        ratio = torch.log(distance.clamp(min=1) / exact) / math.log(self.max_distance / exact)
-        wide = (exact + (ratio * (buckets - exact)).long()).clamp(max=buckets - 1)
-        return offset + torch.where(distance < exact, distance, wide)
-
-
 class Stack(nn.Module):
     """The encoder or the decoder: blocks, the bias they share, and the norm after them."""
 
@@ -86,7 +58,10 @@ class Stack(nn.Module):
         super().__init__()
         count = c.num_decoder_layers if decoder and c.num_decoder_layers is not None else c.num_hidden_layers
         self.layers = Layers(_block(c, decoder) for _ in range(count))
-        self.bias = RelativeBias(c, bidirectional=not decoder)
+        self.bias = RelativeBias(
+            c.relative_attention_num_buckets, c.num_attention_heads,
+            max_distance=c.relative_attention_max_distance, bidirectional=not decoder,
+        )  # fmt: skip
         self.norm = nn.RMSNorm(c.hidden_size, c.layer_norm_eps)
         self.dropout = nn.Dropout(c.hidden_dropout_prob)
 

@@ -1,0 +1,38 @@
+"""Positions that are not in the embeddings."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class RelativeBias(nn.Embedding):
+    """A number on the score of each head by how far the key is from the query (T5: Raffel et al., 2019, section 2.1).
+
+    Args:
+        buckets: rows; half of them are one step wide, half widen logarithmically up to `max_distance`.
+        bidirectional: whether keys after the query have buckets of their own; else they share that of distance 0.
+    """
+
+    def __init__(self, buckets: int, heads: int, *, max_distance: int, bidirectional: bool):
+        super().__init__(buckets, heads)
+        self.max_distance, self.bidirectional = max_distance, bidirectional
+
+    def table(self, length: int) -> Tensor:
+        """The bias of each query on each key, (1,H,T,T)."""
+        position = torch.arange(length, device=self.weight.device)
+        return self(self.bucket(position[None] - position[:, None])).permute(2, 0, 1)[None]
+
+    def bucket(self, distance: Tensor) -> Tensor:
+        """Rows for distances from query to key, of any shape."""
+        buckets, offset = self.num_embeddings, 0
+        if self.bidirectional:
+            buckets //= 2
+            offset = (distance > 0) * buckets
+            distance = distance.abs()
+        else:
+            distance = (-distance).clamp(min=0)
+        exact = buckets // 2
+        ratio = torch.log(distance.clamp(min=1) / exact) / math.log(self.max_distance / exact)
+        wide = (exact + (ratio * (buckets - exact)).long()).clamp(max=buckets - 1)
+        return offset + torch.where(distance < exact, distance, wide)

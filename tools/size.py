@@ -26,7 +26,7 @@ FILES = {  # where a file may differ from its folder's cap
 }
 CAPS = {".": 290, "models": 250, "preprocessing": 310}  # a file's lines at most, by folder
 DERIVED = {"camembert", "distilbert", "roberta", "xlm_roberta"}  # subclasses of another family
-FAMILIES = {"bert": 100, "gpt2": 100, "t5": 165} | dict.fromkeys(DERIVED, 64)
+FAMILIES = {"bert": 100, "gpt2": 100, "t5": 175} | dict.fromkeys(DERIVED, 64)
 
 
 def budget(path: str) -> int:

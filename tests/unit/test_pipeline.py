@@ -29,6 +29,9 @@ def same(found, expected):
 
 @given(st.lists(st.integers(0, 600), max_size=80), st.integers(1, 2000), st.none() | st.integers(1, 9))
 def test_batches_hold_every_row_once_within_the_budget(lengths, tokens, rows):
+    alike = batches(lengths, tokens=tokens, rows=rows, padded=False)
+    assert sorted(row for batch in alike for row in batch) == list(range(len(lengths)))
+    assert all(len({lengths[row] for row in batch}) == 1 for batch in alike)
     found = batches(lengths, tokens=tokens, rows=rows)
     assert sorted(row for batch in found for row in batch) == list(range(len(lengths)))
     for batch in found:
@@ -42,6 +45,13 @@ def test_a_list_gives_what_single_texts_give_in_order(pipe):
     assert same(pipe(tuple(TEXTS), batch_size=3), expected)
     assert same(list(pipe(text for text in TEXTS)), expected)
     assert same(list(pipe((text for text in TEXTS), batch_size=8)), expected)
+
+
+def test_a_tokenizer_without_a_pad_token(pipe, tiny):
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    tokenizer.pad_token = None
+    bare = pipeline("text-classification", model=pipe.model, tokenizer=tokenizer)
+    assert same(bare(TEXTS), pipe(TEXTS))
 
 
 def test_datasets(pipe):

@@ -10,8 +10,16 @@ from ..checkpoint import KeyMap
 from ..config import Config
 from ..heads import Seq2SeqLM, SequenceClassifier
 from ..layers import (
-    MLP, Attention, CrossAttention, Embeddings, GatedMLP, Layers, PreNormBlock, PreNormDecoderBlock, RelativeBias,
-)  # fmt: skip
+    MLP,
+    Attention,
+    CrossAttention,
+    Embeddings,
+    GatedMLP,
+    Layers,
+    PreNormBlock,
+    PreNormDecoderBlock,
+    RelativeBias,
+)
 from ..layers.masks import additive, causal_mask, padding_mask
 from ..outputs import ModelOutput
 from .base import Head
@@ -79,13 +87,9 @@ def _block(c: T5Config, decoder: bool) -> nn.Module:
         return nn.RMSNorm(c.hidden_size, c.layer_norm_eps)
 
     gated, _, act = c.feed_forward_proj.rpartition("-")
-    mlp = (GatedMLP if gated else MLP)(
-        c.hidden_size,
-        c.intermediate_size,
-        "gelu_new" if c.feed_forward_proj == "gated-gelu" else act,
-        bias=False,
-        dropout=c.hidden_dropout_prob,
-    )
+    act = "gelu_new" if (gated, act) == ("gated", "gelu") else act
+    mlp_class = GatedMLP if gated else MLP
+    mlp = mlp_class(c.hidden_size, c.intermediate_size, act, bias=False, dropout=c.hidden_dropout_prob)
     parts = attention(Attention), mlp, norm(), norm()
     if not decoder:
         return PreNormBlock(*parts, dropout=c.hidden_dropout_prob)

@@ -110,8 +110,10 @@ class Pipeline:
     def _forward(self, rows: list[Row], batch_size: int | None) -> list[dict[str, torch.Tensor]]:
         """The model's output for each row, computed in batches of similar length."""
         outputs: list[dict[str, torch.Tensor]] = [{}] * len(rows)
-        for batch in batches([len(row["input_ids"]) for row in rows], rows=batch_size):
-            padded = self.tokenizer.pad([rows[i] for i in batch], padding=len(batch) > 1, return_tensors="pt")
+        lengths = [len(row["input_ids"]) for row in rows]
+        for batch in batches(lengths, rows=batch_size, padded=self.tokenizer.pad_token_id is not None):
+            padding = len({lengths[i] for i in batch}) > 1
+            padded = self.tokenizer.pad([rows[i] for i in batch], padding=padding, return_tensors="pt")
             result = self.model(**{name: tensor.to(self.model.device) for name, tensor in padded.items()})
             tensors = {k: v.float().cpu() for k, v in result.items() if isinstance(v, torch.Tensor)}
             for place, i in enumerate(batch):

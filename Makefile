@@ -7,7 +7,7 @@
 
 PYTHON ?= python3
 PY := .venv/bin/python
-CACHE ?= .cache/real
+CACHE ?= $(CURDIR)/.cache/real
 
 .PHONY: demo test check parity bench docs env real peers goldens clean
 
@@ -26,7 +26,7 @@ check: env
 	$(PY) -m pytest
 
 parity: env real peers
-	QKV_REAL_MODELS=$(CACHE) QKV_PEER5=.venvs/peer5/bin/python QKV_PEER4=.venvs/peer4/bin/python $(PY) -m pytest tests/parity -rs
+	QKV_REAL_MODELS=$(CACHE) QKV_PEER5=$(CURDIR)/.venvs/peer5/bin/python QKV_PEER4=$(CURDIR)/.venvs/peer4/bin/python $(PY) -m pytest tests/parity -rs
 
 bench: env
 	$(PY) benchmarks/startup.py

@@ -1,6 +1,6 @@
 """Results of a model: dataclasses that can also be read by key, by index and as a tuple, leaving out what is None.
 
-Shapes: B batch, T tokens, D width, L labels, V vocabulary, H heads.
+Shapes: B batch, T tokens (S of an encoder), D width, L labels, V vocabulary, H heads.
 """
 
 from collections.abc import Iterator
@@ -50,79 +50,75 @@ class ModelOutput:
         return key in self.keys()
 
 
-@dataclass
-class BaseModelOutput(ModelOutput):
-    """Hidden states of the last layer (B,T,D); if asked for, those of all layers as a tuple of (B,T,D), the embeddings
-    first, and attention weights as a tuple of (B,H,T,T)."""
+# Parts of outputs. A dataclass takes the fields of its last base first.
 
-    last_hidden_state: "Tensor | None" = None
+
+@dataclass
+class _Scores(ModelOutput):
+    loss: "Tensor | None" = None  # (), if labels were given
+    logits: "Tensor | None" = None
+
+
+@dataclass
+class _LastState(ModelOutput):
+    last_hidden_state: "Tensor | None" = None  # (B,T,D)
+
+
+@dataclass
+class _Pooled(ModelOutput):
+    pooler_output: "Tensor | None" = None  # (B,D)
+
+
+@dataclass
+class _Observed(ModelOutput):
+    """If asked for: hidden states (B,T,D) of all layers, the embeddings first; attention weights (B,H,T,T)."""
+
     hidden_states: "tuple[Tensor, ...] | None" = None
     attentions: "tuple[Tensor, ...] | None" = None
 
 
 @dataclass
-class BaseModelOutputWithPooling(ModelOutput):
-    """As BaseModelOutput, with the pooled first token (B,D)."""
+class _ObservedPair(ModelOutput):
+    """The same of an encoder over S tokens and a decoder over T; cross attention weights are (B,H,T,S)."""
 
-    last_hidden_state: "Tensor | None" = None
-    pooler_output: "Tensor | None" = None
-    hidden_states: "tuple[Tensor, ...] | None" = None
-    attentions: "tuple[Tensor, ...] | None" = None
+    decoder_hidden_states: "tuple[Tensor, ...] | None" = None
+    decoder_attentions: "tuple[Tensor, ...] | None" = None
+    cross_attentions: "tuple[Tensor, ...] | None" = None
+    encoder_last_hidden_state: "Tensor | None" = None
+    encoder_hidden_states: "tuple[Tensor, ...] | None" = None
+    encoder_attentions: "tuple[Tensor, ...] | None" = None
 
 
 @dataclass
-class Seq2SeqModelOutput(ModelOutput):
+class BaseModelOutput(_Observed, _LastState):
+    """Hidden states of the last layer (B,T,D)."""
+
+
+@dataclass
+class BaseModelOutputWithPooling(_Observed, _Pooled, _LastState):
+    """Hidden states of the last layer (B,T,D), and the pooled first token (B,D)."""
+
+
+@dataclass
+class Seq2SeqModelOutput(_ObservedPair, _LastState):
     """Decoder states (B,T,D) and the encoder's (B,S,D) they attend to."""
 
-    last_hidden_state: "Tensor | None" = None
-    decoder_hidden_states: "tuple[Tensor, ...] | None" = None
-    decoder_attentions: "tuple[Tensor, ...] | None" = None
-    cross_attentions: "tuple[Tensor, ...] | None" = None
-    encoder_last_hidden_state: "Tensor | None" = None
-    encoder_hidden_states: "tuple[Tensor, ...] | None" = None
-    encoder_attentions: "tuple[Tensor, ...] | None" = None
+
+@dataclass
+class SequenceClassifierOutput(_ObservedPair, _Observed, _Scores):
+    """Scores of whole texts: logits (B,L)."""
 
 
 @dataclass
-class SequenceClassifierOutput(ModelOutput):
-    """Scores of whole texts: loss () if labels were given, logits (B,L)."""
-
-    loss: "Tensor | None" = None
-    logits: "Tensor | None" = None
-    hidden_states: "tuple[Tensor, ...] | None" = None
-    attentions: "tuple[Tensor, ...] | None" = None
-    decoder_hidden_states: "tuple[Tensor, ...] | None" = None
-    decoder_attentions: "tuple[Tensor, ...] | None" = None
-    cross_attentions: "tuple[Tensor, ...] | None" = None
-    encoder_last_hidden_state: "Tensor | None" = None
-    encoder_hidden_states: "tuple[Tensor, ...] | None" = None
-    encoder_attentions: "tuple[Tensor, ...] | None" = None
+class MaskedLMOutput(_Observed, _Scores):
+    """Scores of the vocabulary at each token: logits (B,T,V)."""
 
 
 @dataclass
-class MaskedLMOutput(ModelOutput):
-    """Scores of the vocabulary at each token: loss (), logits (B,T,V)."""
-
-    loss: "Tensor | None" = None
-    logits: "Tensor | None" = None
-    hidden_states: "tuple[Tensor, ...] | None" = None
-    attentions: "tuple[Tensor, ...] | None" = None
+class CausalLMOutput(_Observed, _Scores):
+    """Scores of the vocabulary for the next token: logits (B,T,V)."""
 
 
 @dataclass
-class CausalLMOutput(MaskedLMOutput):
-    """Scores of the vocabulary for the next token: loss (), logits (B,T,V)."""
-
-
-@dataclass
-class Seq2SeqLMOutput(ModelOutput):
-    """Scores of the vocabulary at each token of the decoder: loss (), logits (B,T,V)."""
-
-    loss: "Tensor | None" = None
-    logits: "Tensor | None" = None
-    decoder_hidden_states: "tuple[Tensor, ...] | None" = None
-    decoder_attentions: "tuple[Tensor, ...] | None" = None
-    cross_attentions: "tuple[Tensor, ...] | None" = None
-    encoder_last_hidden_state: "Tensor | None" = None
-    encoder_hidden_states: "tuple[Tensor, ...] | None" = None
-    encoder_attentions: "tuple[Tensor, ...] | None" = None
+class Seq2SeqLMOutput(_ObservedPair, _Scores):
+    """Scores of the vocabulary at each token of the decoder: logits (B,T,V)."""

@@ -18,11 +18,10 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor
 
-from qkv.auto import AutoModelForSequenceClassification, AutoTokenizer
-from qkv.checkpoint import INT8_ROWS, int8_rows
+from qkv import AutoModelForSequenceClassification, AutoTokenizer
+from qkv.checkpoint import write_compact
 from qkv.hub import write_file
 
 # The name of each file, and whether the first part of a row's id is the document it was taken from.
@@ -115,8 +114,7 @@ def save(model: Any, base: Path, out: Path) -> None:
     """The folders fp32 and int8, which differ only in the form of their weights."""
     model.save_pretrained(out / "fp32")
     write_file(out / "int8", "config.json", (out / "fp32" / "config.json").read_bytes())
-    packed = int8_rows(model.state_dict())
-    write_file(out / "int8", "model.safetensors", lambda path: save_file(packed, path, metadata={"format": INT8_ROWS}))
+    write_compact(out / "int8", model.state_dict())
     tokenizer = json.loads((base / "tokenizer.json").read_text("utf-8")) | {"truncation": None, "padding": None}
     settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": 512}
     for folder in (out / "fp32", out / "int8"):

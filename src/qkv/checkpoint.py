@@ -173,16 +173,18 @@ def _join(path: str, index: list[str], name: str) -> str:
 # ---------------------------------------------------------------------------------------------------------- files
 
 SAFETENSORS, BIN = "model.safetensors", "pytorch_model.bin"
+# A name of its own, because other libraries would take the integers of a model.safetensors for weights.
+COMPACT = "model.int8.safetensors"
 INT8_ROWS = "qkv-int8-rows"  # see `int8_rows`
 
 
 def read_weights(repo: Repo) -> Iterator[tuple[str, Tensor]]:
     """The (name, tensor) pairs of a repository's weights, one at a time, mapped from the file where possible.
 
-    Looks for model.safetensors, its shards, pytorch_model.bin, its shards. Raises OSError if there is none or a file
-    is damaged.
+    Looks for model.safetensors, its shards, model.int8.safetensors, pytorch_model.bin, its shards. Raises OSError if
+    there is none or a file is damaged.
     """
-    for name in (SAFETENSORS, f"{SAFETENSORS}.index.json", BIN, f"{BIN}.index.json"):
+    for name in (SAFETENSORS, f"{SAFETENSORS}.index.json", COMPACT, BIN, f"{BIN}.index.json"):
         path = repo.file(name)
         if path is None:
             continue
@@ -259,6 +261,14 @@ def write_weights(folder: Path, state: StateDict, *, max_shard_size: int | str =
             split.is_sharded and stale.endswith(".json")
         ):
             (folder / stale).unlink()  # of an earlier save with another number of shards
+
+
+def write_compact(folder: Path, state: StateDict) -> None:
+    """Write tensors as model.int8.safetensors, in the form that `int8_rows` describes: a quarter of float32's size."""
+    from safetensors.torch import save_file
+
+    packed = int8_rows(state)
+    write_file(folder, COMPACT, lambda path: save_file(packed, path, metadata={"format": INT8_ROWS}))
 
 
 def int8_rows(state: StateDict) -> StateDict:

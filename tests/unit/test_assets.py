@@ -68,7 +68,7 @@ def test_tokenizer_neither_cuts_nor_pads_by_itself():
 def test_file_has_the_layout_of_the_card(model):
     """Read as another program would: numpy alone, and no knowledge of the network."""
     read = {}
-    with safe_open(FOLDER / "model.safetensors", framework="np") as file:
+    with safe_open(FOLDER / "model.int8.safetensors", framework="np") as file:
         assert file.metadata() == {"format": "qkv-int8-rows"}
         for name in file.keys():  # noqa: SIM118 - the file is no mapping
             array = file.get_tensor(name)
@@ -119,7 +119,7 @@ def test_rows_of_zeros_stay_zeros():
     [
         "I love this, thank you so much!",
         "What a wonderful, warm and funny film.",
-        "The staff were friendly and the room was spotless.",
+        "The staff were friendly and the room was very clean.",
         "Best purchase I have made in years.",
         "Not bad at all.",
     ],

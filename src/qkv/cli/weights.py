@@ -12,7 +12,7 @@ from qkv.errors import short
 from qkv.hub import Repo, open_repo
 
 HEADER = 100 * 2**20  # bytes at most, as the format says
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+WEIGHTS = ("model.safetensors", "model.int8.safetensors", "pytorch_model.bin")  # in the order loading looks
 DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn",
     "F8_E5M2": "float8_e5m2", "I8": "int8", "U8": "uint8", "I32": "int32",
@@ -75,7 +75,7 @@ def _shards(repo: Repo, files: list[str]) -> tuple[list[str], dict[str, Any]]:
             if absent or not shards:
                 raise OSError(f"{index} names {short(absent[0]) if absent else 'no files'}, which is not there.")
             return shards, facts if isinstance(facts, dict) else {}
-    raise OSError(f"it has no weights: expected {' or '.join(WEIGHTS)} (or their shards).")
+    raise OSError(f"it has no weights: expected {WEIGHTS[0]} or {WEIGHTS[-1]} (or their shards).")
 
 
 def _header(path: Path) -> Counter[str]:

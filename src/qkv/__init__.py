@@ -4,6 +4,7 @@ The public names. Each is imported when it is first used, so that `import qkv` c
 checkers and editors what they are.
 """
 
+# pyright: reportUnsupportedDunderAll=false
 import importlib
 from typing import Any
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+_Model = TypeVar("_Model")
+
+
 class _Initialised(type):
     """A model made from a config alone starts with weights drawn as its paper draws them."""
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        model = super().__call__(*args, **kwargs)
+    def __call__(cls: "type[_Model]", *args: Any, **kwargs: Any) -> "_Model":
+        model: Any = type.__call__(cls, *args, **kwargs)
         if not any(parameter.is_meta for parameter in nn.Module.parameters(model)):
             model.apply(model._init_weights)
         model.tie_weights()
@@ -199,7 +202,7 @@ class PreTrainedModel(nn.Module, metaclass=_Initialised):
         return next(p.dtype for p in nn.Module.parameters(self) if p.is_floating_point())
 
     def get_input_embeddings(self) -> nn.Embedding:
-        return self.base_model.get_submodule("embed.token")  # type: ignore[return-value]
+        return self.base_model.get_submodule("embed.token")
 
     def set_input_embeddings(self, embeddings: nn.Embedding) -> None:
         self.base_model.get_submodule("embed").token = embeddings
@@ -292,7 +295,7 @@ class BaseModel(PreTrainedModel):
                 "keys": cls.keys.headed(head.keys, head.ignored, head.prefix),
                 "tied": {f"head.{name}": f"backbone.{source}" for name, source in head.tied.items()},
             }
-            made = type(TaskModel)(stem + suffix, (cls.task_model(),), names)
+            made = _Initialised(stem + suffix, (cls.task_model(),), names)
             setattr(sys.modules[cls.__module__], made.__name__, made)
 
 

@@ -1,6 +1,6 @@
 """Record what the reference library computes from real weights, into tests/parity/real/.
 
-    QKV_REAL_MODELS=.cache/real python tools/golden_real.py     # in an environment with transformers==5.23.0
+QKV_REAL_MODELS=.cache/real python tools/golden_real.py     # in an environment with transformers==5.23.0
 """
 
 import os

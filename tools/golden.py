@@ -43,6 +43,7 @@ CASES = {  # name: (stem of the reference's classes, config, heads)
     "xlm-roberta": ("XLMRoberta", ROBERTA, (CLASSIFIER,)),
     "camembert": ("Camembert", ROBERTA, (CLASSIFIER,)),
     "gpt2": ("GPT2", GPT2, (CLASSIFIER, "LMHeadModel")),
+    "gpt2-scaled": ("GPT2", GPT2 | dict(scale_attn_by_inverse_layer_idx=True, n_inner=48), ()),
     "deberta-v2": ("DebertaV2", DEBERTA, (CLASSIFIER, MASKED)),
     "deberta-v2-xlarge": ("DebertaV2", DEBERTA_XLARGE, (CLASSIFIER,)),
     "t5": ("T5", T5, (GENERATOR, CLASSIFIER)),

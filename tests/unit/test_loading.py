@@ -183,3 +183,25 @@ def test_loading_memory(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert int(done.stdout) <= 1.1 * size + 30e6
+
+
+def test_names_of_tensorflow(tiny):
+    """Old checkpoints call a norm's weight and bias gamma and beta."""
+    expected = AutoModel.from_pretrained(tiny).state_dict()
+    state = load_file(tiny / "model.safetensors")
+    old = {
+        k.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): v
+        for k, v in state.items()
+    }
+    assert old.keys() != state.keys()
+    (tiny / "model.safetensors").unlink()
+    torch.save(old, tiny / "pytorch_model.bin")
+    assert all(
+        torch.equal(tensor, expected[name]) for name, tensor in AutoModel.from_pretrained(tiny).state_dict().items()
+    )
+
+
+def test_a_bert_that_is_a_decoder_is_refused(tiny):
+    config = json.loads((tiny / "config.json").read_text()) | {"is_decoder": True}
+    (tiny / "config.json").write_text(json.dumps(config))
+    refused(ValueError, "is_decoder", tiny)

@@ -5,14 +5,33 @@ from torch import Tensor, nn
 
 from ..errors import nearest
 
+
+class QuickGELU(nn.Module):
+    """x * sigmoid(1.702 x), CLIP's approximation of GELU (Hendrycks and Gimpel, 2016)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (1.702 * x).sigmoid()
+
+
+class SquaredReLU(nn.Module):
+    """max(x, 0) squared (Primer: So et al., 2021)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.relu().square()
+
+
 ACTIVATIONS: dict[str, type[nn.Module] | tuple[type[nn.Module], dict]] = {
     "gelu": nn.GELU,
     "gelu_new": (nn.GELU, {"approximate": "tanh"}),
     "gelu_pytorch_tanh": (nn.GELU, {"approximate": "tanh"}),
     "gelu_fast": (nn.GELU, {"approximate": "tanh"}),
+    "gelu_python": nn.GELU,
+    "leaky_relu": nn.LeakyReLU,
     "linear": nn.Identity,
     "mish": nn.Mish,
+    "quick_gelu": QuickGELU,
     "relu": nn.ReLU,
+    "relu2": SquaredReLU,
     "relu6": nn.ReLU6,
     "sigmoid": nn.Sigmoid,
     "silu": nn.SiLU,

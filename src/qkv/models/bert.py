@@ -27,6 +27,7 @@ class BertConfig(Config):
     layer_norm_eps: float = 1e-12
     pad_token_id: int | None = 0
     classifier_dropout: float | None = None
+    is_decoder: bool = False
 
 
 class BertModel(TextModel):
@@ -73,6 +74,8 @@ class BertModel(TextModel):
     def __init__(self, config: BertConfig, add_pooling_layer: bool = True):
         super().__init__(config)
         c = config
+        if c.is_decoder:  # it would read what comes after a token
+            raise ValueError(f"{c.model_type} as a decoder (is_decoder in config.json) is not in qkv; GPT-2 is one.")
         self.embed = Embeddings(
             c.vocab_size, c.hidden_size, positions=c.max_position_embeddings, segments=c.type_vocab_size,
             norm=nn.LayerNorm(c.hidden_size, c.layer_norm_eps), dropout=c.hidden_dropout_prob,

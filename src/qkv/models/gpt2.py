@@ -39,8 +39,15 @@ class GPT2Config(Config):
     attention_probs_dropout_prob: float = 0.1
     embd_pdrop: float = 0.1
     layer_norm_eps: float = 1e-5
+    scale_attn_weights: bool = True
+    scale_attn_by_inverse_layer_idx: bool = False  # scores of layer i, from 1, are divided by i too
     bos_token_id: int | list | None = 50256
     eos_token_id: int | list | None = 50256
+
+
+def _scale(c: GPT2Config, layer: int) -> float:
+    scale = (c.hidden_size // c.num_attention_heads) ** -0.5 if c.scale_attn_weights else 1.0
+    return scale / (layer + 1) if c.scale_attn_by_inverse_layer_idx else scale
 
 
 class GPT2Model(TextModel):
@@ -72,13 +79,15 @@ class GPT2Model(TextModel):
         self.embed = Embeddings(c.vocab_size, c.hidden_size, positions=c.max_position_embeddings, dropout=c.embd_pdrop)
         self.layers = Layers(
             PreNormBlock(
-                Attention(c.hidden_size, c.num_attention_heads, dropout=c.attention_probs_dropout_prob),
+                Attention(
+                    c.hidden_size, c.num_attention_heads, scale=_scale(c, i), dropout=c.attention_probs_dropout_prob
+                ),
                 MLP(c.hidden_size, c.intermediate_size or 4 * c.hidden_size, c.hidden_act),
                 attn_norm=nn.LayerNorm(c.hidden_size, c.layer_norm_eps),
                 mlp_norm=nn.LayerNorm(c.hidden_size, c.layer_norm_eps),
                 dropout=c.hidden_dropout_prob,
             )
-            for _ in range(c.num_hidden_layers)
+            for i in range(c.num_hidden_layers)
         )
         self.norm = nn.LayerNorm(c.hidden_size, c.layer_norm_eps)
 

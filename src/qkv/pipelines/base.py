@@ -51,6 +51,7 @@ class Pipeline:
 
     task: ClassVar[str] = ""
     options_class: ClassVar[type[Options]] = Options
+    needs: ClassVar[tuple[str, ...]] = ("logits",)  # what `postprocess` reads of the model's output
 
     def __init__(self, model: PreTrainedModel, tokenizer: Any = None, *, device: Any = None, **options: Any):
         self.model = model.eval() if device is None else model.to(choose_device(device)).eval()
@@ -115,7 +116,7 @@ class Pipeline:
             padding = len({lengths[i] for i in batch}) > 1
             padded = self.tokenizer.pad([rows[i] for i in batch], padding=padding, return_tensors="pt")
             result = self.model(**{name: tensor.to(self.model.device) for name, tensor in padded.items()})
-            tensors = {k: v.float().cpu() for k, v in result.items() if isinstance(v, torch.Tensor)}
+            tensors = {name: result[name].float().cpu() for name in self.needs}
             for place, i in enumerate(batch):
                 outputs[i] = {name: tensor[place] for name, tensor in tensors.items()}
         return outputs

@@ -11,7 +11,10 @@ from typing import Any
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
-    "auto": ("AutoConfig AutoModel AutoModelForMaskedLM AutoModelForSequenceClassification AutoTokenizer"),
+    "auto": (
+        "AutoConfig AutoModel AutoModelForCausalLM AutoModelForMaskedLM AutoModelForSeq2SeqLM "
+        "AutoModelForSequenceClassification AutoTokenizer"
+    ),
     "config": "Config",
     "models.base": "PreTrainedModel",
     "models.bert": "BertConfig BertForMaskedLM BertForSequenceClassification BertModel",
@@ -43,7 +46,9 @@ __all__ = [
     "AlbertTokenizerFast",
     "AutoConfig",
     "AutoModel",
+    "AutoModelForCausalLM",
     "AutoModelForMaskedLM",
+    "AutoModelForSeq2SeqLM",
     "AutoModelForSequenceClassification",
     "AutoTokenizer",
     "BatchEncoding",

@@ -6,7 +6,9 @@ from torch import Tensor
 
 from .auto import AutoConfig as AutoConfig
 from .auto import AutoModel as AutoModel
+from .auto import AutoModelForCausalLM as AutoModelForCausalLM
 from .auto import AutoModelForMaskedLM as AutoModelForMaskedLM
+from .auto import AutoModelForSeq2SeqLM as AutoModelForSeq2SeqLM
 from .auto import AutoModelForSequenceClassification as AutoModelForSequenceClassification
 from .auto import AutoTokenizer as AutoTokenizer
 from .config import Config as Config

@@ -113,6 +113,14 @@ class AutoModelForMaskedLM(_AutoModel):
     suffix = ("ForMaskedLM",)
 
 
+class AutoModelForCausalLM(_AutoModel):
+    suffix = ("LMHeadModel", "ForCausalLM")
+
+
+class AutoModelForSeq2SeqLM(_AutoModel):
+    suffix = ("ForConditionalGeneration",)
+
+
 class AutoTokenizer:
     """The tokenizer of any repository."""
 

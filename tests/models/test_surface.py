@@ -11,13 +11,16 @@ from torch import nn
 from qkv import (
     AutoConfig,
     AutoModel,
+    AutoModelForCausalLM,
     AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     BertConfig,
     BertForSequenceClassification,
     BertModel,
     DistilBertForSequenceClassification,
     GPT2LMHeadModel,
+    T5ForConditionalGeneration,
     auto,
 )
 from qkv.models import FAMILIES
@@ -216,6 +219,8 @@ def test_classes():
     assert BertForSequenceClassification.__module__ == "qkv.models.bert"
     assert BertForSequenceClassification.__doc__.startswith("Bert with a score for each label")
     assert isinstance(AutoModel.from_config(tiny_config("bert")), BertModel)
+    assert isinstance(AutoModelForCausalLM.from_config(tiny_config("gpt2")), GPT2LMHeadModel)
+    assert isinstance(AutoModelForSeq2SeqLM.from_config(tiny_config("t5")), T5ForConditionalGeneration)
     with pytest.raises(ValueError, match="no such head.*BertForMaskedLM|no such head"):
         AutoModelForMaskedLM.from_config(tiny_config("gpt2"))
     with pytest.raises(ValueError, match="no family"):

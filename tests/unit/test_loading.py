@@ -85,7 +85,7 @@ def test_weights_without_a_place_are_an_error(tiny):
 
 
 def test_shapes(tiny):
-    refused(ValueError, r"classifier.bias: \(3,\).*\(5,\).*ignore_mismatched_sizes", tiny, num_labels=5)
+    refused(ValueError, r"classifier.bias': \(3,\).*\(5,\).*ignore_mismatched_sizes", tiny, num_labels=5)
     model, info = AutoModelForSequenceClassification.from_pretrained(
         tiny, num_labels=5, ignore_mismatched_sizes=True, output_loading_info=True
     )
@@ -205,3 +205,28 @@ def test_a_bert_that_is_a_decoder_is_refused(tiny):
     config = json.loads((tiny / "config.json").read_text()) | {"is_decoder": True}
     (tiny / "config.json").write_text(json.dumps(config))
     refused(ValueError, "is_decoder", tiny)
+
+
+def test_sharded_bin(tiny):
+    """pytorch_model.bin.index.json and its parts, as old large checkpoints have them."""
+    expected = AutoModel.from_pretrained(tiny).state_dict()
+    state = load_file(tiny / "model.safetensors")
+    (tiny / "model.safetensors").unlink()
+    names = sorted(state)
+    parts = {"pytorch_model-00001-of-00002.bin": names[::2], "pytorch_model-00002-of-00002.bin": names[1::2]}
+    for part, keys in parts.items():
+        torch.save({key: state[key] for key in keys}, tiny / part)
+    index = {"metadata": {}, "weight_map": {key: part for part, keys in parts.items() for key in keys}}
+    (tiny / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    found = AutoModel.from_pretrained(tiny).state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
+    (tiny / "pytorch_model-00002-of-00002.bin").unlink()
+    refused(OSError, "pytorch_model-00002-of-00002.bin", tiny)
+
+
+def test_huge_names_are_not_printed_whole(tiny):
+    change(tiny, lambda state: state.update({"bert.encoder." + "x" * 5000: torch.ones(1)}))
+    refused(ValueError, "no place for", tiny)
+    config = json.loads((tiny / "config.json").read_text()) | {"hidden_act": "x" * 5000}
+    (tiny / "config.json").write_text(json.dumps(config))
+    refused(ValueError, "activation", tiny)

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import nearest
+from ..errors import nearest, short
 
 
 class QuickGELU(nn.Module):
@@ -43,7 +43,8 @@ ACTIVATIONS: dict[str, type[nn.Module] | tuple[type[nn.Module], dict]] = {
 def activation(name: str) -> nn.Module:
     """The activation that a config names. Raises ValueError for a name outside `ACTIVATIONS`."""
     if name not in ACTIVATIONS:
-        raise ValueError(f"unknown activation {name!r} in config.json; the nearest are {nearest(name, ACTIVATIONS)}.")
+        near = nearest(name[:80], ACTIVATIONS)
+        raise ValueError(f"unknown activation {short(name)} in config.json; the nearest are {near}.")
     found = ACTIVATIONS[name]
     return found[0](**found[1]) if isinstance(found, tuple) else found()
 

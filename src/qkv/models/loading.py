@@ -21,6 +21,9 @@ logger = logging.getLogger("qkv")
 ACCEPTED = ("low_cpu_mem_usage", "use_safetensors", "attn_implementation", "from_tf", "from_flax", "weights_only")
 
 
+MAX_LAYERS = 2000  # the deepest published models have some hundreds; building a million would take hours
+
+
 @dataclass
 class LoadingInfo:
     """What did not fit: `missing` by our name -> published name, the rest by published names."""
@@ -120,6 +123,9 @@ def choose_dtype(asked: Any, config: Config, device: torch.device) -> torch.dtyp
 
 def _skeleton(cls: type[PreTrainedModel], config: Config, kwargs: dict[str, Any]) -> PreTrainedModel:
     """The network without memory behind its weights."""
+    for name in config._fields:
+        if name.endswith("_layers") and (getattr(config, name) or 0) > MAX_LAYERS:
+            raise ValueError(f"config.json describes an impossible network: {name} is above {MAX_LAYERS}.")
     try:
         with torch.device("meta"), _NoInitialisers():
             return cls(config, **kwargs)
@@ -192,7 +198,7 @@ def _judge(model: PreTrainedModel, info: LoadingInfo, repo: Repo, options: Optio
     if info.mismatched and not options.ignore_mismatched_sizes:
         key, found, expected = next(iter(info.mismatched.values()))
         raise ValueError(
-            f"{who}: {len(info.mismatched)} weights have another shape than config.json says, first {key}: "
+            f"{who}: {len(info.mismatched)} weights have another shape than config.json says, first {short(key)}: "
             f"{found} in the file, {expected} expected. For a new head, pass ignore_mismatched_sizes=True."
         )
     fresh = ("head.", *model.optional)
@@ -206,7 +212,7 @@ def _judge(model: PreTrainedModel, info: LoadingInfo, repo: Repo, options: Optio
     if unknown and options.strict:
         raise ValueError(
             f"{who}: the file has {len(unknown)} weights that qkv's {model.config.model_type} has no place for, first "
-            f"{unknown[0]!r}; without them the numbers would be wrong. To load it all the same, pass strict=False."
+            f"{short(unknown[0])}; without them the numbers would be wrong. To load it all the same, pass strict=False."
         )
     if info.missing:
         named = ", ".join(sorted({public.rpartition(".")[0] for public in info.missing.values()})[:6])
@@ -215,7 +221,7 @@ def _judge(model: PreTrainedModel, info: LoadingInfo, repo: Repo, options: Optio
 
 def _remedy(body: list[str], info: LoadingInfo) -> str:
     if body and info.unexpected:
-        return f"It has {info.unexpected[0]!r} and others instead: is it a checkpoint of another kind?"
+        return f"It has {short(info.unexpected[0])} and others instead: is it a checkpoint of another kind?"
     return (
         "Is it a whole checkpoint?"
         if body

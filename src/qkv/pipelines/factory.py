@@ -40,14 +40,15 @@ TASKS = {
 ALIASES = {"sentiment-analysis": "text-classification"}
 # Tasks of the field that have no row yet: a typing error and a missing feature are told apart.
 _FIELD = (
-    "ner token-classification question-answering fill-mask summarization translation text-generation text2text- "
-    "generation zero-shot-classification feature-extraction image-classification object-detection image-segmentation "
-    "depth-estimation image-feature-extraction zero-shot-image-classification zero-shot-object-detection automatic- "
-    "speech-recognition audio-classification zero-shot-audio-classification text-to-audio text-to-speech document- "
-    "question-answering table-question-answering visual-question-answering vqa image-to-text image-text-to-text "
-    "image-to-image video-classification mask-generation keypoint-matching any-to-any sentence-similarity"
+    "ner token-classification question-answering fill-mask summarization translation text-generation "
+    "text2text-generation zero-shot-classification feature-extraction image-classification object-detection "
+    "image-segmentation depth-estimation image-feature-extraction zero-shot-image-classification "
+    "zero-shot-object-detection automatic-speech-recognition audio-classification zero-shot-audio-classification "
+    "text-to-audio text-to-speech document-question-answering table-question-answering visual-question-answering vqa "
+    "image-to-text image-text-to-text image-to-image video-classification mask-generation keypoint-matching "
+    "any-to-any sentence-similarity"
 )
-FIELD = frozenset(_FIELD.split(" "))
+FIELD = frozenset(_FIELD.split())
 ASSETS = Path(__file__).parent.parent / "assets"
 MODEL_ARGUMENTS = ("dtype", "torch_dtype", "device_map")
 UNUSED = ("framework", "use_fast", "feature_extractor", "image_processor", "processor", "pipeline_class")

@@ -162,6 +162,8 @@ def test_loaded_parts(tiny, tmp_path):
     assert pipeline("text-classification", model=model, tokenizer=str(tiny))("no") == pipe("no")
     with pytest.raises(ValueError, match="tokenizer"):
         pipeline("text-classification", model=model)
+    with pytest.raises(ValueError, match="BertModel has no head .* AutoModelForSequenceClassification"):
+        pipeline("text-classification", model=model.bert, tokenizer=tokenizer)
     pipe.save_pretrained(tmp_path / "saved")
     assert pipeline("text-classification", model=tmp_path / "saved", torch_dtype="float32", device=-1)("no") == pipe(
         "no"

@@ -83,6 +83,9 @@ def pipeline(
         config = auto.AutoConfig.from_pretrained(config, **where) if isinstance(config, str | Path) else config
         cls = getattr(auto, TASKS[name].model)
         model = cls.from_pretrained(repo, config=config, device=device, complete=True, **loading)
+    suffixes = getattr(auto, TASKS[name].model).suffix
+    if not any(cls.__name__.endswith(suffixes) for cls in type(model).__mro__):
+        raise ValueError(f"{type(model).__name__} has no head for {name}; load it with {TASKS[name].model}.")
     if tokenizer is None:
         raise ValueError(
             "a loaded model needs its tokenizer beside it: pipeline(task, model=model, tokenizer=tokenizer)."

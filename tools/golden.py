@@ -72,6 +72,27 @@ def widen(model: torch.nn.Module) -> None:
             torch.nn.init.normal_(parameter, mean=float(parameter.dim() == 1) * 0.5, std=0.3)
 
 
+def training(model: torch.nn.Module, config: ref.PretrainedConfig, given: dict, labels: torch.Tensor) -> torch.Tensor:
+    """The losses of four AdamW steps without dropout, on the rows that hold a token."""
+    config = copy.deepcopy(config)
+    for name, value in vars(config).items():
+        if "drop" in name and isinstance(value, float):
+            setattr(config, name, 0.0)
+    copied = type(model)(config).train()
+    copied.load_state_dict(model.state_dict())
+    optimizer = torch.optim.AdamW(copied.parameters(), lr=1e-3)
+    rows, losses = [0, 1, 3], []
+    if labels.shape == given["attention_mask"].shape:
+        labels = labels.masked_fill(given["attention_mask"] == 0, -100)
+    for _ in range(4):
+        loss = copied(**{key: value[rows] for key, value in given.items()}, labels=labels[rows]).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.detach())
+    return torch.stack(losses)
+
+
 def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None:
     folder = GOLDENS / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -110,7 +131,7 @@ def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None
             elif isinstance(value, tuple) and all(isinstance(v, torch.Tensor) for v in value):
                 expected |= {f"{key}.{i}": v for i, v in enumerate(value)}
         if suffix != "Model":
-            expected |= {"labels": labels, "loss": loss}
+            expected |= {"labels": labels, "loss": loss, "training": training(model, config, given, labels)}
         save_file({k: v.contiguous().clone() for k, v in expected.items()}, target / "expected.safetensors")
         (target / "generation_config.json").unlink(missing_ok=True)
     print(f"{name}: {sum(f.stat().st_size for f in folder.rglob('*') if f.is_file()) / 1024:.0f} kB")

@@ -43,7 +43,7 @@ def test_every_family_has_a_golden():
 @torch.inference_mode()
 def test_outputs(golden):
     model, inputs, expected = golden
-    labels, loss = expected.pop("labels", None), expected.pop("loss", None)
+    labels, loss, _ = (expected.pop(name, None) for name in ("labels", "loss", "training"))
     out = model(**inputs, output_hidden_states=True)
     seen = model(**inputs, output_attentions=True)
     assert expected
@@ -58,6 +58,27 @@ def test_outputs(golden):
             assert len(out[name]) == sum(key.startswith(f"{name}.") for key in expected)
     if loss is not None:
         assert abs(model(**inputs, labels=labels).loss - loss) <= 1e-5
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.endswith("/Model")])
+def test_training(case):
+    """The losses of four optimiser steps, without dropout."""
+    model, inputs, expected = load(case)
+    config = model.config
+    for name in config._fields:
+        if "drop" in name:
+            setattr(config, name, 0.0)
+    model = type(model).from_pretrained(GOLDENS / case, config=config).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    rows, labels = [0, 1, 3], expected["labels"]
+    if labels.shape == inputs["attention_mask"].shape:
+        labels = labels.masked_fill(inputs["attention_mask"] == 0, -100)
+    for step in expected["training"]:
+        loss = model(**{name: value[rows] for name, value in inputs.items()}, labels=labels[rows]).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        assert abs(loss - step) <= 1e-4
 
 
 @torch.inference_mode()

@@ -48,6 +48,11 @@ class RobertaModel(BertModel):
         ),
     }
 
+    def __init__(self, config: RobertaConfig, add_pooling_layer: bool = True):
+        super().__init__(config, add_pooling_layer)
+        if self.embed.position is not None:
+            self.embed.position.padding_idx = config.pad_token_id  # the position of padding is not trained
+
     def positions(self, x: Tensor, ids: Tensor | None) -> Tensor:
         pad = self.config.pad_token_id or 0
         if ids is None:  # only vectors: nothing tells padding

@@ -188,5 +188,27 @@ def test_the_default_without_a_network(monkeypatch, caplog):
     assert len(caplog.records) == 1 and "comes with qkv" in caplog.text
     assert pipe("I love this product!")[0]["label"] == "POSITIVE"
     assert pipe("This is terrible.")[0]["label"] == "NEGATIVE"
+
+
+def test_the_default_where_something_else_answers(monkeypatch, caplog):
+    """A network whose answers are not the Hub's."""
+
+    class Portal(factory.Repo):
+        def require(self, name):
+            raise OSError("an HTML page")
+
+    real = factory.open_repo
+    usual = factory.TASKS["text-classification"].default
     monkeypatch.setattr(factory, "reachable", lambda: True)
-    assert factory.default_model("text-classification", {}).startswith("distilbert/")
+    monkeypatch.setattr(factory, "open_repo", lambda name: Portal(name, name) if name == usual else real(name))
+    with caplog.at_level(logging.WARNING, "qkv"):
+        assert factory.default_repo("text-classification", {}).name.endswith("sentiment")
+    assert len(caplog.records) == 1
+
+
+def test_the_usual_default_when_it_is_there(monkeypatch, tiny_source):
+    real = factory.open_repo
+    monkeypatch.setattr(factory, "is_cached", lambda name: True)
+    monkeypatch.setattr(factory, "open_repo", lambda name, **where: real(tiny_source))
+    assert factory.default_repo("text-classification", {}).name == str(tiny_source)
+    assert factory.default_repo("text-classification", {"revision": "main"}).name == str(tiny_source)

@@ -78,7 +78,7 @@ def pipeline(
         raise ValueError(f"name a task or a model, such as pipeline('sentiment-analysis'). Tasks: {_names()}.")
     name = find_task(task) if task is not None else _task_of(model, config, where)
     if not isinstance(model, PreTrainedModel):
-        repo = open_repo(default_model(name, where) if model is None else model, **where)
+        repo = default_repo(name, where) if model is None else open_repo(model, **where)
         tokenizer = repo if tokenizer is None else tokenizer
         config = auto.AutoConfig.from_pretrained(config, **where) if isinstance(config, str | Path) else config
         cls = getattr(auto, TASKS[name].model)
@@ -107,16 +107,23 @@ def find_task(name: str) -> str:
     return found
 
 
-def default_model(task: str, where: dict[str, Any]) -> str:
+def default_repo(task: str, where: dict[str, Any]) -> Repo:
     """The model of a task when none is named: the usual one, or the embedded one where that cannot be had."""
     entry = TASKS[task]
-    if not entry.embedded or where or is_cached(entry.default) or reachable():
-        return entry.default
+    if not entry.embedded or where:
+        return open_repo(entry.default, **where)
+    if is_cached(entry.default) or reachable():
+        repo = open_repo(entry.default)
+        try:
+            repo.require("config.json")
+            return repo
+        except OSError:  # something answers, but not the Hub: a hotel's login page, a firewall
+            pass
     logger.warning(
         "No network, and %s is not in the cache: using the model that comes with qkv. Name a model to end this.",
         entry.default,
     )
-    return str(ASSETS / entry.embedded)
+    return open_repo(ASSETS / entry.embedded)
 
 
 def _task_of(model: Any, config: Any, where: dict[str, Any]) -> str:

@@ -21,10 +21,9 @@ FOLDERS = {  # lines of Python at most
     "preprocessing": 3100,
 }
 FILES = {  # where a file may differ from its folder's cap
-    "models/base.py": 340,
     "models/deberta_v2.py": 200,  # the only attention of its kind
 }
-CAPS = {".": 290, "models": 250, "preprocessing": 310}  # a file's lines at most, by folder
+CAPS = {".": 260, "models": 250, "preprocessing": 310}  # a file's lines at most, by folder
 DERIVED = {"camembert", "distilbert", "roberta", "xlm_roberta"}  # subclasses of another family
 FAMILIES = {"bert": 100, "gpt2": 100, "t5": 175} | dict.fromkeys(DERIVED, 64)
 

@@ -13,7 +13,6 @@ from .auto import AutoModelForSequenceClassification as AutoModelForSequenceClas
 from .auto import AutoTokenizer as AutoTokenizer
 from .config import Config as Config
 from .models.base import PreTrainedModel as PreTrainedModel
-from .models.base import TaskModel
 from .models.bert import BertConfig as BertConfig
 from .models.bert import BertModel as BertModel
 from .models.camembert import CamembertConfig as CamembertConfig
@@ -28,6 +27,7 @@ from .models.roberta import RobertaConfig as RobertaConfig
 from .models.roberta import RobertaModel as RobertaModel
 from .models.t5 import T5Config as T5Config
 from .models.t5 import T5Model as T5Model
+from .models.task import TaskModel
 from .models.xlm_roberta import XLMRobertaConfig as XLMRobertaConfig
 from .models.xlm_roberta import XLMRobertaModel as XLMRobertaModel
 from .outputs import CausalLMOutput, MaskedLMOutput, Seq2SeqLMOutput, SequenceClassifierOutput

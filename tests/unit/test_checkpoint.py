@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from qkv.checkpoint import INT8_ROWS, Fused, KeyMap, int8_rows, read_file, read_weights, transposed, write_weights
+from qkv.checkpoint import INT8_ROWS, int8_rows, read_file, read_weights, write_weights
 from qkv.hub import open_repo
+from qkv.keymap import Fused, KeyMap, transposed
 
 TABLE = {
     "emb": "embed.token",

@@ -2,12 +2,12 @@
 
 from torch import Tensor, nn
 
-from ..checkpoint import KeyMap
 from ..config import Config
 from ..heads import MaskedLM, Pooler, SequenceClassifier
+from ..keymap import KeyMap
 from ..layers import MLP, Attention, Embeddings, Layers, PostNormBlock
 from ..layers.masks import padding_mask
-from .base import Head
+from .task import Head
 from .text import TextModel
 
 

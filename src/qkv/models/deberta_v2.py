@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..checkpoint import KeyMap
 from ..heads import SequenceClassifier
+from ..keymap import KeyMap
 from ..layers import MLP, Attention, Embeddings, Layers, PostNormBlock, activation, attend
 from ..layers.masks import additive, padding_mask
 from ..outputs import ModelOutput
-from .base import Head
 from .bert import BertConfig, BertModel
+from .task import Head
 from .text import TextModel
 
 

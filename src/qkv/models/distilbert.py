@@ -1,9 +1,9 @@
 """DistilBERT (Sanh et al., 2019, arXiv:1910.01108): BERT at half depth, without segments and pooler."""
 
-from ..checkpoint import KeyMap
 from ..heads import MaskedLM, SequenceClassifier
-from .base import Head
+from ..keymap import KeyMap
 from .bert import BertConfig, BertModel
+from .task import Head
 
 
 class DistilBertConfig(BertConfig):

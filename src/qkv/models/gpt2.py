@@ -5,12 +5,12 @@ Its linear layers are published as (in, out), with queries, keys and values in o
 
 from torch import Tensor, nn
 
-from ..checkpoint import Fused, KeyMap, transposed
 from ..config import Config
 from ..heads import CausalLM, SequenceClassifier
+from ..keymap import Fused, KeyMap, transposed
 from ..layers import MLP, Attention, Embeddings, Layers, PreNormBlock
 from ..layers.masks import causal_mask, padding_mask
-from .base import Head
+from .task import Head
 from .text import TextModel
 
 

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from ..checkpoint import KeyMap
 from ..heads import MaskedLM, SequenceClassifier
-from .base import Head
+from ..keymap import KeyMap
 from .bert import BertConfig, BertModel
+from .task import Head
 
 
 class RobertaConfig(BertConfig):

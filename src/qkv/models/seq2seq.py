@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..layers.observe import observing
 from ..outputs import BaseModelOutput, Seq2SeqModelOutput
-from .base import BaseModel, TaskModel
+from .task import BaseModel, TaskModel
 from .text import check_inputs, look_up, observed, wished
 
 

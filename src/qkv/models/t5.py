@@ -6,9 +6,9 @@ stack. Norms are RMSNorm before each sublayer, attention scores are not scaled, 
 
 from torch import Tensor, nn
 
-from ..checkpoint import KeyMap
 from ..config import Config
 from ..heads import Seq2SeqLM, SequenceClassifier
+from ..keymap import KeyMap
 from ..layers import (
     MLP,
     Attention,
@@ -22,8 +22,8 @@ from ..layers import (
 )
 from ..layers.masks import additive, causal_mask, padding_mask
 from ..outputs import ModelOutput
-from .base import Head
 from .seq2seq import Seq2SeqModel
+from .task import Head
 
 
 class T5Config(Config):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..layers.observe import observing
 from ..outputs import BaseModelOutput, BaseModelOutputWithPooling, ModelOutput
-from .base import BaseModel
+from .task import BaseModel
 
 
 class TextModel(BaseModel):

@@ -1,0 +1,161 @@
+"""KeyMap: published weight names <-> ours, as a table that is read in both directions.
+
+A family states its table once, {"their.path.{}": "our.path.{}"}: `{}` is a layer index and the parameter's own name
+(weight, bias) carries over. Saving reads the table backwards, so a saved folder has the published names again.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+StateDict = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Fused:
+    """One published tensor that holds several of ours, concatenated on the output dimension."""
+
+    paths: tuple[str, ...]
+    transposed: bool = False  # published as (in, out), as GPT-2's Conv1D does
+
+    def split(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        tensor = tensor.t() if self.transposed and tensor.dim() == 2 else tensor
+        if len(self.paths) == 1:
+            return (tensor,)
+        if tensor.dim() == 0 or tensor.shape[0] % len(self.paths):
+            raise ValueError(f"shape {tuple(tensor.shape)} does not split into {len(self.paths)} equal parts")
+        return tensor.chunk(len(self.paths))
+
+    def join(self, tensors: list[Tensor]) -> Tensor:
+        tensor = torch.cat(tensors) if len(tensors) > 1 else tensors[0]
+        return tensor.t().contiguous() if self.transposed and tensor.dim() == 2 else tensor
+
+
+def transposed(path: str) -> Fused:
+    """One of our tensors, published as (in, out)."""
+    return Fused((path,), transposed=True)
+
+
+Rule = str | Fused
+
+
+class KeyMap:
+    """A reversible table of names.
+
+    Args:
+        table: published path -> our path, or a `Fused` rule. A path names a module, or a single parameter.
+        prefix: what a model with a head puts before the names of its body, "bert." for example.
+        ignored: names that old files carry and no model needs, such as position_ids.
+    """
+
+    def __init__(self, table: Mapping[str, Rule], *, prefix: str = "", ignored: Iterable[str] = ()):
+        self.rules = {theirs: Fused((rule,)) if isinstance(rule, str) else rule for theirs, rule in table.items()}
+        self.prefix = prefix
+        self.ignored = frozenset(ignored)
+        self.owner = {ours: theirs for theirs, rule in self.rules.items() for ours in rule.paths}
+        self._theirs, self._ours = _tree(self.rules), _tree(self.owner)
+        self.body = {theirs.split(".")[0] for theirs in self.rules}
+
+    def headed(self, head: Mapping[str, Rule], ignored: Iterable[str] = (), prefix: str | None = None) -> "KeyMap":
+        """The table of a model that has this body as `backbone` and a task's head as `head`."""
+        prefix = self.prefix if prefix is None else prefix
+        body = {
+            prefix + theirs: Fused(tuple(f"backbone.{path}" for path in rule.paths), rule.transposed)
+            for theirs, rule in self.rules.items()
+        }
+        ours = {theirs: f"head.{rule}" if isinstance(rule, str) else rule for theirs, rule in head.items()}
+        both = KeyMap({**body, **ours}, ignored=[*(prefix + name for name in self.ignored), *ignored])
+        both.prefix, both.body = prefix, self.body
+        return both
+
+    def to_ours(self, key: str, tensor: Tensor) -> StateDict | None:
+        """Our tensors for one published tensor; None for a name that no rule covers.
+
+        Raises: ValueError if a fused tensor cannot be split.
+        """
+        found = next(filter(None, (_find(spelling, self._theirs) for spelling in self._spellings(key))), None)
+        if found is None:
+            return None
+        theirs, index, name = found
+        rule = self.rules[theirs]
+        return {_join(ours, index, name): part for ours, part in zip(rule.paths, rule.split(tensor), strict=True)}
+
+    def to_published(self, state: Mapping[str, Tensor]) -> StateDict:
+        """The published tensors for ours; a name outside the table, such as an adapter's, stays."""
+        published: StateDict = {}
+        for key, tensor in state.items():
+            found = _find(key, self._ours)
+            if found is None:
+                published[key] = tensor
+                continue
+            path, index, name = found
+            theirs = self.owner[path]
+            rule = self.rules[theirs]
+            if path == rule.paths[0]:
+                published[_join(theirs, index, name)] = rule.join([state[_join(p, index, name)] for p in rule.paths])
+        return published
+
+    def published_name(self, key: str) -> str:
+        """The published name of one of our parameters; of a part of a fused one, with the part's name put in."""
+        found = _find(key, self._ours)
+        if found is None:
+            return key
+        path, index, name = found
+        theirs = self.owner[path]
+        part = f".{path.rpartition('.')[2]}" if len(self.rules[theirs].paths) > 1 else ""
+        return _join(theirs + part, index, name)
+
+    def covers(self, key: str) -> bool:
+        """Whether a rule covers the module of this name, whether or not the model at hand has it."""
+        found = (_find(spelling, self._theirs) for spelling in self._spellings(key))
+        return any(one is not None and "." not in one[2] for one in found)
+
+    def ignores(self, key: str) -> bool:
+        return any(re.sub(r"\b\d+\b", "{}", name) in self.ignored for name in self._spellings(key))
+
+    def is_body(self, key: str) -> bool:
+        """Whether a name lies among the names of the body, so that leaving it out would change the numbers."""
+        return key.removeprefix(self.prefix).split(".")[0] in self.body and not self.ignores(key)
+
+    def _spellings(self, key: str) -> tuple[str, ...]:
+        """A body's names come with the prefix or without it, whichever model they are loaded into."""
+        return (key, key.removeprefix(self.prefix), self.prefix + key)
+
+
+def _tree(paths: Iterable[str]) -> dict:
+    """Paths as nested dictionaries by their parts, each path at its end under None."""
+    root: dict = {}
+    for path in paths:
+        node = root
+        for part in path.split("."):
+            node = node.setdefault(part, {})
+        node[None] = path
+    return root
+
+
+def _find(key: str, tree: dict) -> tuple[str, list[str], str] | None:
+    """'layers.3.attn.q_proj.weight' -> ('layers.{}.attn.q_proj', ['3'], 'weight'): the longest path that the name
+    begins with, its indices and what is left; None if there is none. A digit in a path goes before a placeholder."""
+    parts = key.split(".")
+    best: tuple[str, list[str], int] | None = None
+    open_ends: list[tuple[dict, int, list[str]]] = [(tree, 0, [])]
+    while open_ends:
+        node, at, index = open_ends.pop()
+        if None in node and (best is None or at > best[2]):
+            best = (node[None], index, at)
+        part = parts[at] if at < len(parts) else ""
+        if part.isdecimal() and "{}" in node:
+            open_ends.append((node["{}"], at + 1, [*index, part]))
+        if part in node:
+            open_ends.append((node[part], at + 1, index))
+    if best is None:
+        return None
+    rest = [{"gamma": "weight", "beta": "bias"}.get(part, part) for part in parts[best[2] :]]  # TensorFlow's names
+    return best[0], best[1], ".".join(rest)
+
+
+def _join(path: str, index: list[str], name: str) -> str:
+    return path.format(*index) + (f".{name}" if name else "")

@@ -1,0 +1,108 @@
+"""Bodies and heads: what a family says of its tasks, and the public classes that follow from it."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from ..config import Config
+from ..heads import TaskHead
+from ..keymap import Rule
+from ..outputs import ModelOutput
+from .base import Initialised, PreTrainedModel
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a family says of one task: which head, where its weights are published, and how it is built.
+
+    Args:
+        cls: from `heads`, built as cls(config, **options).
+        keys: published path -> path in the head.
+        options, body: keyword arguments of the head and of the body.
+        tied: path in the head -> path in the body of the weight it shares.
+        ignored: published names that files of this task carry and no model needs.
+        prefix: what files of this task put before the body's names, if not what the family's others do.
+    """
+
+    cls: type[TaskHead]
+    keys: Mapping[str, Rule]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+    tied: Mapping[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+    prefix: str | None = None
+
+
+class BaseModel(PreTrainedModel):
+    """The body of a family. Its `heads` table, {"ForSequenceClassification": Head(...)}, becomes public classes of the
+    family's module: BertForSequenceClassification and so on."""
+
+    heads: ClassVar[Mapping[str, Head]] = {}
+
+    @classmethod
+    def task_model(cls) -> "type[TaskModel]":
+        return TaskModel
+
+    @property
+    def max_tokens(self) -> int | None:
+        """How long a text can be, by the table of positions; None where nothing bounds it."""
+        table = getattr(self.get_submodule("embed"), "position", None)
+        return None if table is None else table.num_embeddings - self.reserved_positions
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not cls.__name__.endswith("Model"):
+            return  # a part that families share
+        stem = cls.__name__.removesuffix("Model")
+        for suffix, head in cls.heads.items():
+            names = {
+                "__module__": cls.__module__,
+                "__doc__": f"{stem} with {(head.cls.__doc__ or 'a head').splitlines()[0]}",
+                "backbone_class": cls,
+                "head_spec": head,
+                "config_class": cls.config_class,
+                "base_model_prefix": cls.base_model_prefix,
+                "keys": cls.keys.headed(head.keys, head.ignored, head.prefix),
+                "tied": {f"head.{name}": f"backbone.{source}" for name, source in head.tied.items()},
+            }
+            made = Initialised(stem + suffix, (cls.task_model(),), names)
+            setattr(sys.modules[cls.__module__], made.__name__, made)
+
+
+class TaskModel(PreTrainedModel):
+    """A body and the head of a task."""
+
+    backbone_class: ClassVar[type[BaseModel]]
+    head_spec: ClassVar[Head]
+
+    def __init__(self, config: Config, **body: Any):
+        super().__init__(config)
+        self.backbone = self.backbone_class(config, **{**self.head_spec.body, **body})
+        self.head = self.head_spec.cls(config, **self.head_spec.options)
+        if "keys" in vars(self.backbone):  # the body's names depend on its config
+            self.keys = self.backbone.keys.headed(self.head_spec.keys, self.head_spec.ignored, self.head_spec.prefix)
+
+    @property
+    def base_model(self) -> BaseModel:
+        return self.backbone
+
+    def forward(
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, *, labels: Tensor | None = None,
+        return_dict: bool | None = None, **inputs: Any,
+    ) -> ModelOutput | tuple[Any, ...]:  # fmt: skip
+        """As the body's, and `labels` for a loss; gives what the head's `output` class says."""
+        inputs = self.complete(inputs, input_ids, labels)
+        body = self.backbone(input_ids, attention_mask, return_dict=True, **inputs)
+        logits = self.head(body, input_ids=input_ids, attention_mask=attention_mask)
+        loss = None if labels is None else self.head.loss(logits, labels)
+        kept = {field.name for field in fields(self.head.output)}
+        notes = {name: value for name, value in body.items() if name in kept}
+        output = self.head.output(**{"loss": loss, "logits": logits, **notes})
+        return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
+
+    def complete(self, inputs: dict[str, Any], ids: Tensor | None, labels: Tensor | None) -> dict[str, Any]:
+        """Inputs of the body that follow from others."""
+        return inputs

@@ -191,8 +191,10 @@ def test_the_reference_reads_what_we_save(peer, tmp_path):
     python = os.environ.get(peer)
     if python is None:
         pytest.skip("no environment with the reference library is named")
-    # 4.57 does not know scale_decoder_outputs, which 5.x writes into untied T5s: it misreads 5.x's own folder too.
-    cases = [case for case in CASES if peer != "QKV_PEER4" or case != "t5-v1_1/ForConditionalGeneration"]
+    # 4.57 does not know scale_decoder_outputs, which 5.x writes into untied T5s: it misreads 5.x's own folder too. And
+    # its default attention leaves out GPT-2's scaling by layer, which its eager one has.
+    unread = ("t5-v1_1/ForConditionalGeneration", "gpt2-scaled/Model") if peer == "QKV_PEER4" else ()
+    cases = [case for case in CASES if case not in unread]
     for case in cases:
         model, inputs, _ = load(case)
         model.save_pretrained(tmp_path / case)

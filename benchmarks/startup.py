@@ -1,6 +1,6 @@
 """Cold start: a whole process, from nothing to the first classification, against `import torch` alone.
 
-    python benchmarks/startup.py [--runs 7] [--peer PYTHON] [--json FILE]
+    python benchmarks/startup.py [--runs 9] [--peer PYTHON] [--json FILE]
 
 The programs run in turn, once each per round, so that a busy machine slows all of them alike; ratios are of medians, of
 wall time and of CPU time (user + system). --peer names the python of an environment with the reference library; it
@@ -34,7 +34,7 @@ def timed(command: list[str]) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--peer", help="python of an environment with transformers")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()

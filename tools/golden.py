@@ -34,7 +34,21 @@ DEBERTA_XLARGE = DEBERTA | dict(  # the other half of its switches
     share_att_key=False, conv_kernel_size=3, conv_act="gelu", position_biased_input=True, type_vocab_size=2,
     embedding_size=16, position_buckets=-1, max_relative_positions=20,
 )  # fmt: skip
+LLAMA = TINY | dict(num_key_value_heads=2, pad_token_id=1, bos_token_id=0, eos_token_id=98)
+LLAMA_3 = dict(rope_type="llama3", rope_theta=5e5, factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0)
+LLAMA_3 |= dict(original_max_position_embeddings=10)
+LLAMA_BIASED = LLAMA | dict(head_dim=12, attention_bias=True, mlp_bias=True, rope_parameters=LLAMA_3)
+LINEAR = dict(rope_theta=5e3, rope_scaling={"rope_type": "linear", "factor": 4.0}, tie_word_embeddings=True)
+GRANITE = LLAMA | dict(embedding_multiplier=1.5, attention_multiplier=0.3, residual_multiplier=0.7, logits_scaling=3.0)
+QWEN2 = LLAMA | dict(use_sliding_window=True, sliding_window=4, max_window_layers=1)
+QWEN3 = QWEN2 | dict(head_dim=12, attention_bias=True, layer_types=["sliding_attention", "full_attention"])
+SMOLLM3 = LLAMA | dict(no_rope_layers=[1, 0], use_sliding_window=True, sliding_window=4)
+LONGROPE = dict(short_factor=[1.0, 1.5], long_factor=[2.0, 5.0])
+PHI3 = LLAMA | dict(original_max_position_embeddings=4, sliding_window=7, resid_pdrop=0.1)
+PHI3_LONG = dict(rope_parameters=dict(rope_type="longrope", partial_rotary_factor=0.5, rope_theta=1e4, **LONGROPE))
+PHI3_OLD = dict(rope_scaling=dict(type="longrope", **LONGROPE), partial_rotary_factor=0.5)
 CLASSIFIER, MASKED, GENERATOR = "ForSequenceClassification", "ForMaskedLM", "ForConditionalGeneration"
+CAUSAL = "ForCausalLM"
 
 CASES = {  # name: (stem of the reference's classes, config, heads)
     "bert": ("Bert", TINY, (CLASSIFIER, MASKED)),
@@ -46,6 +60,16 @@ CASES = {  # name: (stem of the reference's classes, config, heads)
     "gpt2-scaled": ("GPT2", GPT2 | dict(scale_attn_by_inverse_layer_idx=True, n_inner=48), ()),
     "deberta-v2": ("DebertaV2", DEBERTA, (CLASSIFIER, MASKED)),
     "deberta-v2-xlarge": ("DebertaV2", DEBERTA_XLARGE, (CLASSIFIER,)),
+    "llama": ("Llama", LLAMA_BIASED, (CLASSIFIER, CAUSAL)),
+    "llama-by-4.57": ("Llama", LLAMA | LINEAR, (CAUSAL,)),
+    "mistral": ("Mistral", LLAMA | dict(sliding_window=4), (CLASSIFIER, CAUSAL)),
+    "qwen2": ("Qwen2", QWEN2, (CLASSIFIER, CAUSAL)),
+    "qwen3": ("Qwen3", QWEN3, (CLASSIFIER, CAUSAL)),
+    "granite": ("Granite", GRANITE, (CAUSAL,)),
+    "olmo2": ("Olmo2", LLAMA, (CLASSIFIER, CAUSAL)),
+    "smollm3": ("SmolLM3", SMOLLM3, (CLASSIFIER, CAUSAL)),
+    "phi3": ("Phi3", PHI3 | PHI3_LONG, (CLASSIFIER, CAUSAL)),
+    "phi3-by-4.57": ("Phi3", PHI3 | PHI3_OLD, ()),
     "t5": ("T5", T5, (GENERATOR, CLASSIFIER)),
     "t5-v1_1": ("T5", T5_V1_1, (GENERATOR,)),
     "t5-v1_1-by-4.57": ("T5", T5_V1_1, (GENERATOR,)),

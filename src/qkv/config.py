@@ -46,6 +46,7 @@ class Config:
     output_hidden_states: bool = False
     output_attentions: bool = False
     return_dict: bool = True
+    use_cache: bool = True
 
     def __init_subclass__(cls) -> None:
         cls._fields = cls._fields | _own_fields(cls)

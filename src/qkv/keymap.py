@@ -6,7 +6,7 @@ A family states its table once, {"their.path.{}": "our.path.{}"}: `{}` is a laye
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,14 +20,16 @@ class Fused:
 
     paths: tuple[str, ...]
     transposed: bool = False  # published as (in, out), as GPT-2's Conv1D does
+    shares: tuple[int, ...] = ()  # how wide each is, relative to the others; equally if empty
 
     def split(self, tensor: Tensor) -> tuple[Tensor, ...]:
         tensor = tensor.t() if self.transposed and tensor.dim() == 2 else tensor
         if len(self.paths) == 1:
             return (tensor,)
-        if tensor.dim() == 0 or tensor.shape[0] % len(self.paths):
-            raise ValueError(f"shape {tuple(tensor.shape)} does not split into {len(self.paths)} equal parts")
-        return tensor.chunk(len(self.paths))
+        shares = self.shares or (1,) * len(self.paths)
+        if tensor.dim() == 0 or tensor.shape[0] % sum(shares):
+            raise ValueError(f"shape {tuple(tensor.shape)} does not split into parts of relative widths {shares}")
+        return tensor.split([tensor.shape[0] // sum(shares) * share for share in shares])
 
     def join(self, tensors: list[Tensor]) -> Tensor:
         tensor = torch.cat(tensors) if len(tensors) > 1 else tensors[0]
@@ -63,7 +65,7 @@ class KeyMap:
         """The table of a model that has this body as `backbone` and a task's head as `head`."""
         prefix = self.prefix if prefix is None else prefix
         body = {
-            prefix + theirs: Fused(tuple(f"backbone.{path}" for path in rule.paths), rule.transposed)
+            prefix + theirs: replace(rule, paths=tuple(f"backbone.{path}" for path in rule.paths))
             for theirs, rule in self.rules.items()
         }
         ours = {theirs: f"head.{rule}" if isinstance(rule, str) else rule for theirs, rule in head.items()}

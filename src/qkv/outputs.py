@@ -65,6 +65,11 @@ class _LastState(ModelOutput):
 
 
 @dataclass
+class _Cached(ModelOutput):
+    past_key_values: "Any" = None  # a Cache, if one was asked for
+
+
+@dataclass
 class _Pooled(ModelOutput):
     pooler_output: "Tensor | None" = None  # (B,D)
 
@@ -95,12 +100,17 @@ class BaseModelOutput(_Observed, _LastState):
 
 
 @dataclass
+class BaseModelOutputWithPast(_Observed, _Cached, _LastState):
+    """Hidden states of the last layer (B,T,D), and the cache of what was read."""
+
+
+@dataclass
 class BaseModelOutputWithPooling(_Observed, _Pooled, _LastState):
     """Hidden states of the last layer (B,T,D), and the pooled first token (B,D)."""
 
 
 @dataclass
-class Seq2SeqModelOutput(_ObservedPair, _LastState):
+class Seq2SeqModelOutput(_ObservedPair, _Cached, _LastState):
     """Decoder states (B,T,D) and the encoder's (B,S,D) they attend to."""
 
 
@@ -115,10 +125,69 @@ class MaskedLMOutput(_Observed, _Scores):
 
 
 @dataclass
-class CausalLMOutput(_Observed, _Scores):
+class CausalLMOutput(_Observed, _Cached, _Scores):
     """Scores of the vocabulary for the next token: logits (B,T,V)."""
 
 
 @dataclass
-class Seq2SeqLMOutput(_ObservedPair, _Scores):
+class Seq2SeqLMOutput(_ObservedPair, _Cached, _Scores):
     """Scores of the vocabulary at each token of the decoder: logits (B,T,V)."""
+
+
+# Results of generate(). Each field but `sequences` is there if it was asked for; tuples have an element a step.
+
+
+@dataclass
+class _Steps(ModelOutput):
+    scores: "tuple[Tensor, ...] | None" = None  # (rows,V), processed
+    logits: "tuple[Tensor, ...] | None" = None  # (rows,V), as the model gives them
+
+
+@dataclass
+class _Sequences(ModelOutput):
+    sequences: "Tensor | None" = None  # (B,T)
+
+
+@dataclass
+class _BeamScores(ModelOutput):
+    sequences_scores: "Tensor | None" = None  # (B,), final scores of the texts
+
+
+@dataclass
+class _BeamIndices(ModelOutput):
+    beam_indices: "Tensor | None" = None  # (B,new), the row of a step's scores that an id was chosen from
+
+
+@dataclass
+class _EncoderObserved(ModelOutput):
+    encoder_attentions: "tuple[Tensor, ...] | None" = None
+    encoder_hidden_states: "tuple[Tensor, ...] | None" = None
+    decoder_attentions: "tuple[Any, ...] | None" = None
+    cross_attentions: "tuple[Any, ...] | None" = None
+    decoder_hidden_states: "tuple[Any, ...] | None" = None
+
+
+@dataclass
+class _DecoderObserved(ModelOutput):
+    attentions: "tuple[Any, ...] | None" = None
+    hidden_states: "tuple[Any, ...] | None" = None
+
+
+@dataclass
+class GenerateDecoderOnlyOutput(_Cached, _DecoderObserved, _Steps, _Sequences):
+    """Texts that a decoder wrote, (B,T) with their prompts."""
+
+
+@dataclass
+class GenerateEncoderDecoderOutput(_Cached, _EncoderObserved, _Steps, _Sequences):
+    """Texts that an encoder-decoder wrote, (B,T)."""
+
+
+@dataclass
+class GenerateBeamDecoderOnlyOutput(_Cached, _DecoderObserved, _BeamIndices, _Steps, _BeamScores, _Sequences):
+    """The same of a beam search."""
+
+
+@dataclass
+class GenerateBeamEncoderDecoderOutput(_Cached, _EncoderObserved, _BeamIndices, _Steps, _BeamScores, _Sequences):
+    """The same of a beam search."""

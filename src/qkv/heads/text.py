@@ -115,16 +115,26 @@ class MaskedLM(TaskHead):
 
 
 class CausalLM(TaskHead):
-    """a score for each word of the vocabulary as the next token (labels: token ids (B,T), -100 where none is asked)."""
+    """a score for each word of the vocabulary as the next token (labels: token ids (B,T), -100 where none is asked).
+
+    Args:
+        divisor, softcap: names of config fields: scores are divided by the first, and bent into +-the second by tanh.
+    """
 
     output = CausalLMOutput
+    generates = True
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, *, divisor: str = "", softcap: str = "", bias: bool = False):
         super().__init__(config)
-        self.out = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.out = nn.Linear(config.hidden_size, config.vocab_size, bias=bias)
+        self.divisor = getattr(config, divisor) if divisor else None
+        self.softcap = getattr(config, softcap) if softcap else None
 
     def forward(self, body: ModelOutput, **_: Tensor | None) -> Tensor:
-        return self.out(body["last_hidden_state"])  # (B,T,D) -> (B,T,V)
+        logits = self.out(body["last_hidden_state"])  # (B,T,D) -> (B,T,V)
+        if self.divisor is not None:
+            logits = logits / self.divisor
+        return logits if self.softcap is None else (logits / self.softcap).tanh() * self.softcap
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())

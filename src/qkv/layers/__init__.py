@@ -7,6 +7,7 @@ The names of weights, the same in all families (frozen: quantisation, fusion, ad
       .attn_norm  .attn.{q,k,v,o}_proj                          self-attention and its norm
       .cross_attn_norm  .cross_attn.{q,k,v,o}_proj              attention of a decoder to the encoder
       .mlp_norm  .mlp.{gate,up,down}_proj                       feed-forward network and its norm
+      .attn.{q,k}_norm  .attn_out_norm  .mlp_out_norm           further norms: of queries and keys, of what leaves a part
     norm                                                        after the last block
     pooler.dense                                                the summary of the first token
 
@@ -15,12 +16,24 @@ is `out`. Norms are named by what follows them, whether they stand before it (pr
 """
 
 from .attention import Attention, CrossAttention, attend
-from .block import Layers, PostNormBlock, PreNormBlock, PreNormDecoderBlock
+from .block import (
+    Layers,
+    ParallelBlock,
+    PostNormBlock,
+    PreNormBlock,
+    PreNormDecoderBlock,
+    SandwichNormBlock,
+    SublayerNormBlock,
+)
+from .cache import Cache, DynamicCache, EncoderDecoderCache, PerLayer, QuantizedCache, StaticCache
 from .embedding import Embeddings
 from .mlp import MLP, GatedMLP, activation
+from .norm import RMSNorm1p
 from .position import RelativeBias
+from .rope import Rope
 
 __all__ = [
-    "Attention", "CrossAttention", "Embeddings", "GatedMLP", "Layers", "MLP", "PostNormBlock", "PreNormBlock",
-    "PreNormDecoderBlock", "RelativeBias", "activation", "attend",
+    "Attention", "Cache", "CrossAttention", "DynamicCache", "Embeddings", "EncoderDecoderCache", "GatedMLP", "Layers",
+    "MLP", "ParallelBlock", "PerLayer", "PostNormBlock", "PreNormBlock", "PreNormDecoderBlock", "QuantizedCache",
+    "RMSNorm1p", "RelativeBias", "Rope", "SandwichNormBlock", "StaticCache", "SublayerNormBlock", "activation", "attend",
 ]  # fmt: skip

@@ -7,25 +7,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .cache import LayerCache
 from .observe import note, wanted
+from .rope import Angles, rotate
 
 
 def attend(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, scale: float | None = None, dropout: float = 0.0,
-    kind: str = "attentions",
+    kind: str = "attentions", softcap: float | None = None,
 ) -> Tensor:  # fmt: skip
     """softmax(q·k·scale + mask)·v: q (B,H,T,C), k and v (B,K,S,C) -> (B,H,T,C).
 
     Args:
         mask: broadcast to (B,H,T,S); bool, True where to attend, or a float that is added to the scores.
         scale: 1/sqrt(C) if None.
+        softcap: scores are bent into (-softcap, softcap) by tanh, as in Gemma 2.
         kind: the name under which the weights (B,H,T,S) are noted when they are observed.
     """
-    if not wanted(kind):
+    if softcap is None and not wanted(kind):
         gqa = q.shape[1] != k.shape[1]
         return F.scaled_dot_product_attention(q, k, v, mask, dropout, scale=scale, enable_gqa=gqa)
     k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))  # (B,H,S,C)
     scores = q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    if softcap is not None:
+        scores = (scores / softcap).tanh() * softcap
     weights = masked_softmax(scores, mask)
     note(kind, weights)
     return F.dropout(weights, dropout) @ v
@@ -40,29 +45,43 @@ def masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Multi-head attention of x (B,T,D) to itself, or to other states (B,S,D') when they are given to `forward`.
+    """Multi-head attention of x (B,T,D) to itself, and to what a cache holds of the tokens before.
 
     Fewer key/value heads than heads make it grouped-query attention (Ainslie et al., 2023).
+
+    Args:
+        q_norm, k_norm: applied to queries (B,H,T,C) and keys (B,K,T,C) before they are turned.
+        out_bias: of the last projection; as `bias` if None.
     """
 
-    kind = "attentions"
-
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is a size or a part that families differ in)
         self, dim: int, heads: int, *, head_dim: int | None = None, kv_heads: int | None = None, bias: bool = True,
-        scale: float | None = None, dropout: float = 0.0,
+        out_bias: bool | None = None, scale: float | None = None, softcap: float | None = None, dropout: float = 0.0,
+        q_norm: nn.Module | None = None, k_norm: nn.Module | None = None,
     ):  # fmt: skip
         super().__init__()
-        self.head_dim, self.scale, self.dropout = head_dim or dim // heads, scale, dropout
+        self.head_dim, self.scale, self.softcap, self.dropout = head_dim or dim // heads, scale, softcap, dropout
         self.q_proj = nn.Linear(dim, heads * self.head_dim, bias=bias)
         self.k_proj = nn.Linear(dim, (kv_heads or heads) * self.head_dim, bias=bias)
         self.v_proj = nn.Linear(dim, (kv_heads or heads) * self.head_dim, bias=bias)
-        self.o_proj = nn.Linear(heads * self.head_dim, dim, bias=bias)
+        self.o_proj = nn.Linear(heads * self.head_dim, dim, bias=bias if out_bias is None else out_bias)
+        self.q_norm, self.k_norm = q_norm, k_norm
 
-    def forward(self, x: Tensor, mask: Tensor | None, states: Tensor | None = None) -> Tensor:
-        states = x if states is None else states
-        q, k, v = self.split(self.q_proj(x)), self.split(self.k_proj(states)), self.split(self.v_proj(states))
+    def forward(
+        self, x: Tensor, mask: Tensor | None, angles: Angles | None = None, cache: LayerCache | None = None
+    ) -> Tensor:
+        q, k, v = self.split(self.q_proj(x)), self.split(self.k_proj(x)), self.split(self.v_proj(x))  # (B,H,T,C)
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        if angles is not None:
+            q, k = rotate(q, angles), rotate(k, angles)
+        if cache is not None:
+            k, v = cache.update(k, v)
+        return self.attend(q, k, v, mask)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, kind: str = "attentions") -> Tensor:
         dropout = self.dropout if self.training else 0.0
-        x = attend(q, k, v, mask, scale=self.scale, dropout=dropout, kind=self.kind)
+        x = attend(q, k, v, mask, scale=self.scale, dropout=dropout, kind=kind, softcap=self.softcap)
         return self.o_proj(x.transpose(1, 2).flatten(2))  # (B,H,T,C) -> (B,T,H*C) -> (B,T,D)
 
     def split(self, x: Tensor) -> Tensor:
@@ -70,6 +89,13 @@ class Attention(nn.Module):
 
 
 class CrossAttention(Attention):
-    """Attention of a decoder to the encoder's states."""
+    """Attention of a decoder's x (B,T,D) to the encoder's states (B,S,D'), which are projected once if there is a cache."""
 
-    kind = "cross_attentions"
+    def forward(  # type: ignore[override]
+        self, x: Tensor, mask: Tensor | None, states: Tensor, cache: LayerCache | None = None
+    ) -> Tensor:
+        found = None if cache is None else cache.pair
+        if found is None:
+            found = self.split(self.k_proj(states)), self.split(self.v_proj(states))
+            found = found if cache is None else cache.update(*found)
+        return self.attend(self.split(self.q_proj(x)), *found, mask, "cross_attentions")

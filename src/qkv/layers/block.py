@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .cache import LayerCache, PerLayer
 from .observe import note
 
 
@@ -27,6 +28,33 @@ class PreNormBlock(Block):
         return x + self.dropout(self.mlp(self.mlp_norm(x)))
 
 
+class SublayerNormBlock(Block):
+    """OLMo-2: normalise what leaves each sublayer, before the residual sum."""
+
+    def forward(self, x: Tensor, *context: Any) -> Tensor:
+        x = x + self.dropout(self.attn_norm(self.attn(x, *context)))
+        return x + self.dropout(self.mlp_norm(self.mlp(x)))
+
+
+class SandwichNormBlock(Block):
+    """Gemma 2 and 3: normalise what enters each sublayer and what leaves it."""
+
+    def __init__(self, *parts: Any, attn_out_norm: nn.Module, mlp_out_norm: nn.Module):
+        super().__init__(*parts)
+        self.attn_out_norm, self.mlp_out_norm = attn_out_norm, mlp_out_norm
+
+    def forward(self, x: Tensor, *context: Any) -> Tensor:
+        x = x + self.attn_out_norm(self.attn(self.attn_norm(x), *context))
+        return x + self.mlp_out_norm(self.mlp(self.mlp_norm(x)))
+
+
+class ParallelBlock(Block):
+    """GPT-NeoX: attention and MLP read the same x, each through a norm of its own."""
+
+    def forward(self, x: Tensor, *context: Any) -> Tensor:
+        return x + self.dropout(self.attn(self.attn_norm(x), *context)) + self.dropout(self.mlp(self.mlp_norm(x)))
+
+
 class PreNormDecoderBlock(Block):
     """T5, Whisper: a pre-norm block that also attends to the encoder's states."""
 
@@ -34,9 +62,12 @@ class PreNormDecoderBlock(Block):
         super().__init__(*parts, dropout=dropout)
         self.cross_attn, self.cross_attn_norm = cross_attn, cross_attn_norm
 
-    def forward(self, x: Tensor, mask: Tensor | None, states: Tensor, states_mask: Tensor | None) -> Tensor:
-        x = x + self.dropout(self.attn(self.attn_norm(x), mask))
-        x = x + self.dropout(self.cross_attn(self.cross_attn_norm(x), states_mask, states))
+    def forward(
+        self, x: Tensor, mask: Tensor | None, states: Tensor, states_mask: Tensor | None,
+        cache: LayerCache | None = None, cross_cache: LayerCache | None = None,
+    ) -> Tensor:  # fmt: skip
+        x = x + self.dropout(self.attn(self.attn_norm(x), mask, None, cache))
+        x = x + self.dropout(self.cross_attn(self.cross_attn_norm(x), states_mask, states, cross_cache))
         return x + self.dropout(self.mlp(self.mlp_norm(x)))
 
 
@@ -49,14 +80,17 @@ class PostNormBlock(Block):
 
 
 class Layers(nn.ModuleList):
-    """A stack of blocks run in order; what enters and leaves each can be observed as "hidden_states"."""
+    """A stack of blocks run in order; what enters and leaves each can be observed as "hidden_states".
+
+    Context goes to every block; of a `PerLayer`, such as a cache, each block gets its own.
+    """
 
     def __init__(self, blocks: Iterable[nn.Module] = ()):
         super().__init__(blocks)
 
     def forward(self, x: Tensor, *context: Any) -> Tensor:
         note("hidden_states", x)
-        for block in self:
-            x = block(x, *context)
+        for i, block in enumerate(self):
+            x = block(x, *(part[i] if isinstance(part, PerLayer) else part for part in context))
             note("hidden_states", x)
         return x

@@ -12,10 +12,29 @@ def padding_mask(attention_mask: Tensor | None) -> Tensor | None:
     return {2: lambda: mask[:, None, None, :], 3: lambda: mask[:, None]}.get(mask.dim(), lambda: mask)()
 
 
-def causal_mask(length: int, padding: Tensor | None, device: torch.device) -> Tensor:
-    """(1 or B,1,T,T): each token sees itself and what is before it and not padding."""
-    mask = torch.ones(length, length, dtype=torch.bool, device=device).tril()[None, None]
-    return mask if padding is None else mask & padding
+def causal_mask(
+    length: int, padding: Tensor | None, device: torch.device, *, keys: int | None = None, window: int | None = None
+) -> Tensor | None:
+    """(1 or B,1,T,S): each of T tokens sees itself and what is before it and not padding.
+
+    Args:
+        padding: (B,1,1,>=S) of all keys ever read, of which the last S are there; or (B,1,T,S).
+        keys: S, whose last T are the tokens' own; T if None.
+        window: how many keys a token sees at most, itself included.
+
+    Returns: None if everything is seen.
+    """
+    keys = length if keys is None else keys
+    last = torch.arange(keys - length, keys, device=device)[:, None]  # a query's own place among the keys
+    places = torch.arange(keys, device=device)
+    mask = None if length == 1 else (places <= last)[None, None]
+    if window is not None and keys > window:
+        near = (places > last - window)[None, None]
+        mask = near if mask is None else mask & near
+    if padding is None:
+        return mask
+    padding = padding[..., -keys:]
+    return padding if mask is None else mask & padding
 
 
 def additive(mask: Tensor | None, bias: Tensor) -> Tensor:

@@ -18,10 +18,10 @@ class RelativeBias(nn.Embedding):
         super().__init__(buckets, heads)
         self.max_distance, self.bidirectional = max_distance, bidirectional
 
-    def table(self, length: int) -> Tensor:
-        """The bias of each query on each key, (1,H,T,T)."""
-        position = torch.arange(length, device=self.weight.device)
-        return self(self.bucket(position[None] - position[:, None])).permute(2, 0, 1)[None]
+    def table(self, length: int, past: int = 0) -> Tensor:
+        """The bias of each of the last T queries on each key, (1,H,T,past+T)."""
+        keys = torch.arange(past + length, device=self.weight.device)
+        return self(self.bucket(keys[None] - keys[past:, None])).permute(2, 0, 1)[None]
 
     def bucket(self, distance: Tensor) -> Tensor:
         """Rows for distances from query to key, of any shape."""

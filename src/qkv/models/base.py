@@ -97,6 +97,8 @@ class PreTrainedModel(nn.Module, metaclass=Initialised):
         config.architectures = [type(self).__name__]
         config.dtype = str(self.dtype)
         config.save_pretrained(folder)
+        if self.can_generate():
+            self.generation_config.save_pretrained(folder)
         if push_to_hub:
             from ..hub import push_folder
 
@@ -184,6 +186,11 @@ class PreTrainedModel(nn.Module, metaclass=Initialised):
         skipped = {id(m.weight) for m in self.modules() if isinstance(m, nn.Embedding)} if exclude_embeddings else set()
         chosen = (p for p in self.parameters() if p.requires_grad or not only_trainable)
         return sum(p.numel() for p in chosen if id(p) not in skipped)
+
+    @classmethod
+    def can_generate(cls) -> bool:
+        """Whether it has `generate()`."""
+        return False
 
     @property
     def base_model(self) -> Any:

@@ -3,15 +3,16 @@
 Its linear layers are published as (in, out), with queries, keys and values in one tensor.
 """
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from ..config import Config
 from ..heads import CausalLM, SequenceClassifier
 from ..keymap import Fused, KeyMap, transposed
-from ..layers import MLP, Attention, Embeddings, Layers, PreNormBlock
-from ..layers.masks import causal_mask, padding_mask
+from ..layers import MLP, Attention, Cache, Embeddings, Layers, PreNormBlock
+from .causal import CausalModel
 from .task import Head
-from .text import TextModel
 
 
 class GPT2Config(Config):
@@ -50,7 +51,7 @@ def _scale(c: GPT2Config, layer: int) -> float:
     return scale / (layer + 1) if c.scale_attn_by_inverse_layer_idx else scale
 
 
-class GPT2Model(TextModel):
+class GPT2Model(CausalModel):
     config_class = GPT2Config
     base_model_prefix = "transformer"
     keys = KeyMap(
@@ -91,8 +92,9 @@ class GPT2Model(TextModel):
         )
         self.norm = nn.LayerNorm(c.hidden_size, c.layer_norm_eps)
 
-    def encode(self, x: Tensor, mask: Tensor | None, positions: Tensor, segments: Tensor | None) -> Tensor:
+    def decode(
+        self, x: Tensor, masks: Any, positions: Tensor, segments: Tensor | None, cache: Cache | None
+    ) -> Tensor:
         if segments is not None:  # GPT-2 has no table of segments: they are tokens
             x = x + self.embed.token(segments)
-        x = self.embed(x, positions)
-        return self.norm(self.layers(x, causal_mask(x.shape[1], padding_mask(mask), x.device)))
+        return self.norm(self.layers(self.embed(x, positions), masks, None, cache))

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,12 @@ from torch.overrides import TorchFunctionMode
 from ..checkpoint import read_weights
 from ..config import Config
 from ..errors import nearest, short
+from ..generation.mixin import GenerationMixin
 from ..hub import Repo, open_with
 from .base import PreTrainedModel
+
+if TYPE_CHECKING:
+    from ..generation.config import GenerationConfig
 
 logger = logging.getLogger("qkv")
 # Arguments of the reference library that change nothing here.
@@ -85,7 +89,17 @@ def load(
     _judge(model, info, repo, options)
     _draw_missing(model, dtype or torch.get_default_dtype())
     model.tie_weights()
+    if isinstance(model, GenerationMixin):
+        model.generation_config = generation_defaults(repo, config)
     return model.to(device).eval(), info
+
+
+def generation_defaults(repo: Repo, config: Config) -> "GenerationConfig":
+    """generation_config.json of a repository; where there is none, what config.json says of it."""
+    from ..generation.config import GenerationConfig
+
+    raw = repo.json("generation_config.json")
+    return GenerationConfig.from_model_config(config) if raw is None else GenerationConfig.from_dict(raw)
 
 
 def choose_device(place: Any) -> torch.device:
@@ -124,7 +138,8 @@ def choose_dtype(asked: Any, config: Config, device: torch.device) -> torch.dtyp
 def _skeleton(cls: type[PreTrainedModel], config: Config, kwargs: dict[str, Any]) -> PreTrainedModel:
     """The network without memory behind its weights."""
     for name in config._fields:
-        if name.endswith("_layers") and (getattr(config, name) or 0) > MAX_LAYERS:
+        count = getattr(config, name) if name.endswith("_layers") else None
+        if isinstance(count, int) and count > MAX_LAYERS:
             raise ValueError(f"config.json describes an impossible network: {name} is above {MAX_LAYERS}.")
     try:
         with torch.device("meta"), _NoInitialisers():

@@ -4,6 +4,8 @@ The bias depends on how far a key is from a query, in buckets that widen with di
 stack. Norms are RMSNorm before each sublayer, attention scores are not scaled, and nothing has a bias term.
 """
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from ..config import Config
@@ -73,8 +75,8 @@ class Stack(nn.Module):
         self.norm = nn.RMSNorm(c.hidden_size, c.layer_norm_eps)
         self.dropout = nn.Dropout(c.hidden_dropout_prob)
 
-    def forward(self, x: Tensor, mask: Tensor | None, *context: Tensor | None) -> Tensor:
-        bias = additive(mask, self.bias.table(x.shape[1]))
+    def forward(self, x: Tensor, mask: Tensor | None, *context: Any, past: int = 0) -> Tensor:
+        bias = additive(mask, self.bias.table(x.shape[1], past))
         return self.dropout(self.norm(self.layers(self.dropout(x), bias, *context)))
 
 
@@ -165,7 +167,11 @@ class T5Model(Seq2SeqModel):
     def encode(self, x: Tensor, mask: Tensor | None) -> Tensor:
         return self.encoder(x, padding_mask(mask))
 
-    def decode(self, x: Tensor, mask: Tensor | None, states: Tensor, states_mask: Tensor | None) -> Tensor:
-        causal = causal_mask(x.shape[1], padding_mask(mask), x.device)
-        cross = padding_mask(states_mask)
-        return self.decoder(x, causal, states, None if cross is None else additive(cross, x.new_zeros(1, 1, 1, 1)))
+    def decode(
+        self, x: Tensor, mask: Tensor | None, states: Tensor, states_mask: Tensor | None, cache: Any = None
+    ) -> Tensor:
+        past, cross = 0 if cache is None else cache.length, padding_mask(states_mask)
+        causal = causal_mask(x.shape[1], padding_mask(mask), x.device, keys=past + x.shape[1])
+        cross = None if cross is None else additive(cross, x.new_zeros(1, 1, 1, 1))
+        caches = () if cache is None else (cache.self_attention_cache, cache.cross_attention_cache)
+        return self.decoder(x, causal, states, cross, *caches, past=past)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from ..config import Config
+from ..generation.mixin import GenerationMixin
 from ..heads import TaskHead
 from ..keymap import Rule
 from ..outputs import ModelOutput
@@ -68,7 +69,8 @@ class BaseModel(PreTrainedModel):
                 "keys": cls.keys.headed(head.keys, head.ignored, head.prefix),
                 "tied": {f"head.{name}": f"backbone.{source}" for name, source in head.tied.items()},
             }
-            made = Initialised(stem + suffix, (cls.task_model(),), names)
+            bases = (GenerationMixin, cls.task_model()) if head.cls.generates else (cls.task_model(),)
+            made = Initialised(stem + suffix, bases, names)
             setattr(sys.modules[cls.__module__], made.__name__, made)
 
 
@@ -91,11 +93,18 @@ class TaskModel(PreTrainedModel):
 
     def forward(
         self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, *, labels: Tensor | None = None,
-        return_dict: bool | None = None, **inputs: Any,
+        logits_to_keep: int | Tensor = 0, return_dict: bool | None = None, **inputs: Any,
     ) -> ModelOutput | tuple[Any, ...]:  # fmt: skip
-        """As the body's, and `labels` for a loss; gives what the head's `output` class says."""
+        """As the body's, and `labels` for a loss; gives what the head's `output` class says.
+
+        Args:
+            logits_to_keep: logits of so many last tokens only, or of the tokens with these indices; of all if 0.
+        """
         inputs = self.complete(inputs, input_ids, labels)
         body = self.backbone(input_ids, attention_mask, return_dict=True, **inputs)
+        if not isinstance(logits_to_keep, int) or logits_to_keep:
+            kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+            body["last_hidden_state"] = body["last_hidden_state"][:, kept]
         logits = self.head(body, input_ids=input_ids, attention_mask=attention_mask)
         loss = None if labels is None else self.head.loss(logits, labels)
         kept = {field.name for field in fields(self.head.output)}

@@ -71,9 +71,15 @@ def observed(notes: dict[str, list[Tensor]], x: Tensor) -> dict[str, tuple[Tenso
 
 
 def check_inputs(
-    model: BaseModel, ids: Tensor | None, embeds: Tensor | None, mask: Tensor | None, side: str = ""
-) -> None:
-    """Raise ValueError for what would fail deep inside torch; `side` begins the names of the inputs."""
+    model: BaseModel, ids: Tensor | None, embeds: Tensor | None, mask: Tensor | None, side: str = "", *,
+    past: int = 0, positions: Tensor | None = None,
+) -> None:  # fmt: skip
+    """Raise ValueError for what would fail deep inside torch; `side` begins the names of the inputs.
+
+    Args:
+        past: tokens in the cache, which the mask covers too.
+        positions: their largest counts in place of the number of tokens.
+    """
     given = ids if ids is not None else embeds
     if given is None or (ids is not None and embeds is not None):
         raise ValueError(f"give either {side}input_ids (B,T) or {side}inputs_embeds (B,T,D), and not both.")
@@ -81,14 +87,18 @@ def check_inputs(
         hint = "; add a batch dimension with input_ids[None]" if ids.dim() == 1 else ""
         got = f"{ids.dtype} of shape {tuple(ids.shape)}"
         raise ValueError(f"{side}input_ids must be integers of shape (B,T), got {got}{hint}.")
-    if mask is not None and mask.dim() == 2 and mask.shape != given.shape[:2]:
-        expected = tuple(given.shape[:2])
+    expected = (given.shape[0], past + given.shape[1])
+    if mask is not None and mask.dim() == 2 and mask.shape != expected:
+        cached = f" and the {past} cached tokens" if past else ""
         raise ValueError(
-            f"{side}attention_mask {tuple(mask.shape)} must have the shape of {side}input_ids, {expected}."
+            f"{side}attention_mask {tuple(mask.shape)} must have the shape of {side}input_ids{cached}, {expected}."
         )
-    if model.max_tokens is not None and given.shape[1] > model.max_tokens:
+    if model.max_tokens is None:
+        return
+    length = expected[1] if positions is None else int(positions.max()) + 1 if positions.numel() else 0
+    if length > model.max_tokens:
         raise ValueError(
-            f"{given.shape[1]} tokens are more than the {model.max_tokens} this model can read. "
+            f"{length} tokens are more than the {model.max_tokens} this model can read. "
             f"Tokenize with truncation=True, or cut the text."
         )
 

@@ -22,7 +22,7 @@ from ..models.loading import choose_device
 from .batching import batches
 
 WINDOW = 4096  # inputs that are tokenized and sorted together
-Row = dict[str, list[int]]
+Row = dict[str, Any]  # lists of token ids and masks by name, and what a task wants to have beside them
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Pipeline:
         """The rows of each input."""
         raise NotImplementedError
 
-    def postprocess(self, outputs: list[dict[str, torch.Tensor]], options: Any) -> Any:
+    def postprocess(self, outputs: list[dict[str, Any]], options: Any) -> Any:
         """The result of one input from the model's output for its rows, each without a batch dimension."""
         raise NotImplementedError
 
@@ -75,7 +75,7 @@ class Pipeline:
 
         Raises: TypeError for an input of another kind, or an unknown option.
         """
-        chosen = self._changed(self.options, options)
+        chosen = self.choose(**options)
         if self.is_single(inputs):
             return self.run([inputs], chosen)[0]
         if isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes):
@@ -91,6 +91,10 @@ class Pipeline:
             return self._lazily(iter(inputs), chosen, chosen.batch_size or 1)
         raise TypeError(f"{self.task} takes {self.accepts()}, or a list or iterable of them; got {short(inputs)}.")
 
+    def choose(self, **options: Any) -> Any:
+        """The options of a call, checked. Raises: TypeError for an unknown one."""
+        return self._changed(self.options, options)
+
     def is_single(self, inputs: Any) -> bool:
         return isinstance(inputs, str)
 
@@ -103,16 +107,16 @@ class Pipeline:
             return []
         grouped = self.preprocess(list(inputs), options)
         rows = [row for group in grouped for row in group]
-        outputs = self._forward(rows, options.batch_size)
+        outputs = self._forward(rows, options)
         ends = iter(outputs)
         return [self.postprocess(list(islice(ends, len(group))), options) for group in grouped]
 
     @torch.inference_mode()
-    def _forward(self, rows: list[Row], batch_size: int | None) -> list[dict[str, torch.Tensor]]:
+    def _forward(self, rows: list[Row], options: Any) -> list[dict[str, Any]]:
         """The model's output for each row, computed in batches of similar length."""
-        outputs: list[dict[str, torch.Tensor]] = [{}] * len(rows)
+        outputs: list[dict[str, Any]] = [{}] * len(rows)
         lengths = [len(row["input_ids"]) for row in rows]
-        for batch in batches(lengths, rows=batch_size, padded=self.tokenizer.pad_token_id is not None):
+        for batch in batches(lengths, rows=options.batch_size, padded=self.tokenizer.pad_token_id is not None):
             padding = len({lengths[i] for i in batch}) > 1
             padded = self.tokenizer.pad([rows[i] for i in batch], padding=padding, return_tensors="pt")
             result = self.model(**{name: tensor.to(self.model.device) for name, tensor in padded.items()})

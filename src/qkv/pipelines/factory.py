@@ -36,6 +36,9 @@ TASKS = {
         "distilbert/distilbert-base-uncased-finetuned-sst-2-english",
         embedded="sentiment",
     ),
+    "text-generation": Task(
+        "text_generation", "TextGenerationPipeline", "AutoModelForCausalLM", "openai-community/gpt2"
+    ),
 }
 ALIASES = {"sentiment-analysis": "text-classification"}
 # Tasks of the field that have no row yet: a typing error and a missing feature are told apart.
@@ -61,7 +64,7 @@ def pipeline(
     """A ready-made path from raw input to results.
 
     Args:
-        task: "text-classification" or "sentiment-analysis"; read from the model if None.
+        task: a key of TASKS or ALIASES, such as "sentiment-analysis"; read from the model if None.
         model: a folder, a name on the Hub, or a loaded model; the task's default if None.
         config, tokenizer: as names or objects, if not the model's own.
         device: -1 or "cpu", 0 or "cuda:0", a torch.device, "auto"; CPU if None.

@@ -1,0 +1,193 @@
+"""generate(): settles the options, prepares the prompt, and hands both to the decoding method that the options ask for."""
+
+import importlib
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import nearest, short
+from ..layers.cache import Cache, DynamicCache, EncoderDecoderCache, QuantizedCache, StaticCache
+from .config import GenerationConfig
+from .logits import build_processors
+from .prompt import Prompt, decoder_prompt, encoder_prompt, eos_ids
+from .record import STEPS, Record
+from .runner import Runner
+from .stopping import build_stopping
+
+METHODS = {  # mode of a GenerationConfig: file and class
+    "greedy": ("search", "Sampling"),
+    "sample": ("search", "Sampling"),
+    "beam": ("beam", "BeamSearch"),
+    "beam_sample": ("beam", "BeamSearch"),
+    "group_beam": ("group_beam", "GroupBeamSearch"),
+    "constrained_beam": ("constrained", "ConstrainedBeamSearch"),
+    "contrastive": ("contrastive", "ContrastiveSearch"),
+    "dola": ("dola", "DolaDecoding"),
+    "assisted": ("assisted", "AssistedDecoding"),
+}
+GOES_BACK = ("contrastive", "assisted")  # methods that crop the cache
+DEFAULT_NEW = 20  # new ids if nothing says how many
+ROOM = 512  # new ids that a cache makes room for at once
+MODEL_INPUTS = (
+    "input_ids", "attention_mask", "position_ids", "token_type_ids", "inputs_embeds", "past_key_values",
+    "encoder_outputs", "decoder_input_ids", "decoder_attention_mask", "cache_position",
+)  # fmt: skip
+GRAMMARS = ("json_schema", "regex", "choice", "grammar")
+REFUSED = ("custom_generate", "trust_remote_code")
+
+
+def generate(
+    model: Any, inputs: Tensor | None, generation_config: GenerationConfig | None, processors: Sequence[Any] | None,
+    criteria: Sequence[Any] | None, *, prefix_allowed_tokens_fn: Any = None, assistant_model: Any = None,
+    streamer: Any = None, tokenizer: Any = None, negative_prompt_ids: Tensor | None = None,
+    negative_prompt_attention_mask: Tensor | None = None, **kwargs: Any,
+) -> Any:  # fmt: skip
+    """`GenerationMixin.generate`, where the arguments are described."""
+    config, given = settle(model, generation_config, kwargs)
+    mode = config.get_generation_mode(assistant_model)
+    if streamer is not None and config.num_beams > 1:
+        raise ValueError("a streamer needs one text that only grows: use num_beams=1, or leave streamer= out.")
+    file, name = METHODS[mode]
+    method = getattr(importlib.import_module(f".{file}", __package__), name)
+    with torch.no_grad():
+        copies = max(config.num_beams, config.num_return_sequences)
+        grammar = {name: given.pop(name) for name in GRAMMARS if name in given}
+        prompt = prepare(model, config, inputs, given)
+        max_length = longest(model, config, prompt)
+        cache = choose_cache(model, config, given, prompt, max_length, mode in GOES_BACK)
+        wanted = tuple(step for step in STEPS if getattr(config, f"output_{step}"))
+        record = Record(wanted, config.return_dict_in_generate, model.config.is_encoder_decoder)
+        runner = Runner(model, prompt, cache, copies, record.observes)
+        ids = prompt.ids.repeat_interleave(copies, dim=0)
+        eos = eos_ids(config)
+        search = method(
+            runner=runner, config=config, record=record, eos=eos, max_length=max_length, streamer=streamer,
+            pad=config.pad_token_id if config.pad_token_id is not None else eos[0] if eos else 0,
+            processors=build_processors(
+                config, prompt_ids=ids, encoder_ids=_encoder_ids(model, inputs, kwargs), prompt_length=ids.shape[1],
+                eos_token_ids=eos, device=ids.device, prefix_allowed_tokens_fn=prefix_allowed_tokens_fn,
+                extra=processors or (), model=model, negative_ids=negative_prompt_ids,
+                negative_mask=negative_prompt_attention_mask, tokenizer=tokenizer, **grammar,
+            ),
+            stopping=build_stopping(
+                config, max_length=max_length, prompt_length=ids.shape[1], eos_token_ids=eos, device=ids.device,
+                extra=criteria or (), tokenizer=tokenizer,
+            ),
+        )  # fmt: skip
+        if mode == "assisted":
+            search.assist(assistant_model)
+        search.stream(ids)
+        result = search.run(ids)
+        if streamer is not None:
+            streamer.end()
+    return result
+
+
+def settle(
+    model: Any, generation_config: GenerationConfig | None, kwargs: dict[str, Any]
+) -> tuple[GenerationConfig, dict[str, Any]]:
+    """The options of a call, checked: keywords before the given config before the model's; and the model's inputs.
+
+    Raises: ValueError for a keyword that is neither.
+    """
+    refused = [name for name in REFUSED if kwargs.get(name)]
+    if refused:
+        raise ValueError(f"{refused[0]} is not supported: qkv never runs code from a repository. Leave it out.")
+    kwargs = {name: value for name, value in kwargs.items() if name not in (*REFUSED, "use_model_defaults")}
+    given = {name: kwargs.pop(name) for name in (*MODEL_INPUTS, *GRAMMARS) if name in kwargs}
+    given = {name: value for name, value in given.items() if value is not None}
+    fields = GenerationConfig.fields()
+    for name in kwargs:
+        if name not in fields:
+            near = nearest(name, [*fields, *MODEL_INPUTS, *GRAMMARS])
+            raise ValueError(f"generate() has no option {short(name)}; the nearest are {near}.")
+    if generation_config is not None and not isinstance(generation_config, GenerationConfig):
+        raise TypeError(f"generation_config must be a GenerationConfig, got {short(generation_config)}.")
+    config = model.generation_config.merged(generation_config or {}, kwargs)
+    config.validate()
+    return config, given
+
+
+def prepare(model: Any, config: Any, inputs: Tensor | None, given: dict[str, Any]) -> Prompt:
+    """The prompt of a call, on the model's device."""
+    if not model.config.is_encoder_decoder:
+        return decoder_prompt(config, inputs, given, model.device)
+    observe = {name: getattr(config, name) for name in ("output_attentions", "output_hidden_states")}
+    return encoder_prompt(model, config, inputs, given, observe)
+
+
+def longest(model: Any, config: GenerationConfig, prompt: Prompt) -> int:
+    """Ids of a row at most, the prompt included.
+
+    Raises: ValueError if the prompt leaves no room.
+    """
+    have, explicit = prompt.ids.shape[1], "max_length" in vars(config)
+    longest_row = prompt.length if prompt.mask is None else int(prompt.mask.sum(dim=1).max())
+    if config.max_new_tokens is not None:
+        limit = have + config.max_new_tokens
+    elif explicit:
+        limit = config.max_length - (prompt.length - have)
+        if limit <= have:
+            raise ValueError(
+                f"the prompt has {prompt.length} tokens, which leaves no room under max_length={config.max_length}. Set "
+                f"max_new_tokens, which does not count the prompt."
+            )
+    else:
+        positions = getattr(model.config, "max_position_embeddings", None)
+        limit = have + DEFAULT_NEW
+        limit = limit if positions is None else max(have, min(limit, have + positions - longest_row))
+    table = None if model.config.is_encoder_decoder else model.base_model.max_tokens
+    if table is None:
+        return limit
+    if longest_row > table:
+        raise ValueError(f"the prompt has {longest_row} tokens, this model reads {table} at most: shorten it.")
+    room = have + table - longest_row
+    if limit > room and (explicit or config.max_new_tokens is not None):
+        warnings.warn(
+            f"texts end at {table} tokens, the most this model reads. Ask for max_new_tokens={table - longest_row} or "
+            f"fewer to end this warning.",
+            stacklevel=4,
+        )
+    return min(limit, room)
+
+
+def choose_cache(
+    model: Any, config: GenerationConfig, given: dict[str, Any], prompt: Prompt, max_length: int, goes_back: bool
+) -> Any:
+    """The cache that a call uses: the given one, or what `cache_implementation` names; None for use_cache=False."""
+    cache = given.pop("past_key_values", None)
+    if cache is not None:
+        return continued(cache, prompt)
+    if not config.use_cache and prompt.embeds is None:
+        return None
+    kind, options = config.cache_implementation or "dynamic", dict(config.cache_config or {})
+    ahead = prompt.length - prompt.ids.shape[1] + max_length
+    if kind == "quantized":
+        cache: Cache = QuantizedCache(**options)
+    elif "static" in kind:
+        cache = StaticCache(max_cache_len=options.get("max_cache_len") or ahead)
+    else:
+        cache = DynamicCache(None if goes_back else model.config, room=min(ahead, prompt.length + ROOM))
+    return EncoderDecoderCache(cache, DynamicCache()) if model.config.is_encoder_decoder else cache
+
+
+def continued(cache: Any, prompt: Prompt) -> Any:
+    """A cache that has read the beginning of a prompt; the last token is always read anew."""
+    if not isinstance(cache, Cache | EncoderDecoderCache):
+        cache = DynamicCache.from_legacy_cache(cache)
+    if prompt.mask is None and cache.length > prompt.length:
+        raise ValueError(
+            f"past_key_values holds {cache.length} tokens, the prompt only {prompt.length}: give all ids of the text so "
+            f"far, those in the cache too."
+        )
+    if cache.length >= prompt.length:
+        cache.crop(prompt.length - 1)
+    return cache
+
+
+def _encoder_ids(model: Any, inputs: Tensor | None, kwargs: dict[str, Any]) -> Tensor | None:
+    """What the processors that look at the source text read: the encoder's ids."""
+    return (kwargs.get("input_ids") if inputs is None else inputs) if model.config.is_encoder_decoder else None

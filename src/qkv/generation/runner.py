@@ -1,0 +1,133 @@
+"""Runner: a model that is handed all ids so far, reads those it has not read, and scores what comes next.
+
+It keeps what belongs to reading (cache, mask, positions, the encoder's states), so that decoding methods only deal with
+ids and scores. Shapes: B rows, T ids so far, V vocabulary.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..outputs import ModelOutput
+
+
+@dataclass
+class Prompt:
+    """What a generation starts from, every row ending with its last token.
+
+    ids: (B,T), of the decoder; empty if `embeds` (B,S,D) take their place.
+    mask: (B,T) or (B,S) bool; None if nothing is padding.
+    encoder: keywords of the model that stay the same in all steps, such as encoder_outputs; a row of each a row.
+    position_ids, token_type_ids: (B,T) if the caller gave them.
+    """
+
+    ids: Tensor
+    mask: Tensor | None = None
+    embeds: Tensor | None = None
+    encoder: dict[str, Any] = field(default_factory=dict)
+    position_ids: Tensor | None = None
+    token_type_ids: Tensor | None = None
+
+    @property
+    def length(self) -> int:
+        """Tokens that the decoder reads before it writes."""
+        return self.ids.shape[1] if self.embeds is None else self.embeds.shape[1] + self.ids.shape[1]
+
+
+class Runner:
+    """See above.
+
+    Args:
+        cache: what is kept of the ids read, and may already hold some; None reads all ids anew at each step.
+        copies: how many equal rows each row of the prompt stands for; it is read once all the same.
+        observe: "output_attentions", "output_hidden_states" if they are wanted.
+
+    `output` is the model's last output, `calls` how often the model ran.
+    """
+
+    def __init__(self, model: Any, prompt: Prompt, cache: Any, copies: int = 1, observe: tuple[str, ...] = ()):
+        self.model, self.prompt, self.cache, self._copies = model, prompt, cache, copies
+        self.calls = 0
+        self.output: ModelOutput | None = None
+        self._observe = dict.fromkeys(observe, True)
+        self._encoder = dict(prompt.encoder)
+        self._mask, self._embeds = prompt.mask, prompt.embeds
+        self._positions, self._types = prompt.position_ids, prompt.token_type_ids
+
+    @property
+    def read(self) -> int:
+        """How many tokens need not be read again."""
+        return 0 if self.cache is None else self.cache.length
+
+    def logits(self, ids: Tensor, keep: int = 1) -> Tensor:
+        """Scores after the last `keep` of all ids (B,T) so far: (B,keep,V) float32.
+
+        Ids may differ from those of the last call behind what `crop` left.
+        """
+        copies, self._copies = self._copies, 1
+        if copies > 1 and (self.cache is None or self._observe):
+            self.select(torch.arange(len(ids) // copies).repeat_interleave(copies))
+            copies = 1
+        inputs = self._inputs(ids[::copies])
+        self.output = self.model(
+            **inputs, **self._encoder, **self._observe, past_key_values=self.cache, use_cache=self.cache is not None,
+            logits_to_keep=keep, return_dict=True,
+        )  # fmt: skip
+        self.calls += 1
+        logits = self.output["logits"].float().to(ids.device)
+        if copies > 1:
+            rows = torch.arange(len(ids) // copies, device=ids.device).repeat_interleave(copies)
+            self.select(rows)
+            logits = logits.index_select(0, rows)
+        return logits
+
+    def crop(self, length: int) -> None:
+        """Forget the tokens from number `length` on."""
+        if self.cache is not None:
+            self.cache.crop(length)
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows (B',) in place of the present ones."""
+        if self.cache is not None:
+            self.cache.reorder_cache(rows)
+        self._mask, self._embeds, self._positions, self._types = (
+            None if x is None else x.index_select(0, rows.to(x.device))
+            for x in (self._mask, self._embeds, self._positions, self._types)
+        )
+        self._encoder = {name: _rows(value, rows) for name, value in self._encoder.items()}
+
+    def _inputs(self, ids: Tensor) -> dict[str, Any]:
+        device = self.model.device
+        if self.model.config.is_encoder_decoder:
+            return {"decoder_input_ids": ids[:, self.read :].to(device)}
+        before = 0 if self._embeds is None else self._embeds.shape[1]  # tokens that have no ids
+        total, read = before + ids.shape[1], self.read
+        inputs: dict[str, Any] = {}
+        if read < before and self._embeds is not None:
+            vectors = self.model.get_input_embeddings()(ids.to(device)) if ids.shape[1] else None
+            inputs["inputs_embeds"] = self._embeds if vectors is None else torch.cat([self._embeds, vectors], dim=1)
+        else:
+            inputs["input_ids"] = ids[:, read - before :].to(device)
+        if self._mask is not None:
+            new = self._mask.new_ones(len(self._mask), total - self._mask.shape[1])
+            inputs["attention_mask"] = torch.cat([self._mask, new], dim=1)
+            padding = (~self._mask).sum(dim=1, keepdim=True)  # (B,1)
+            inputs["position_ids"] = (torch.arange(read, total, device=device) - padding).clamp(min=0)
+        if self._positions is not None:
+            count = torch.arange(1, total - self._positions.shape[1] + 1, device=device)
+            inputs["position_ids"] = torch.cat([self._positions, self._positions[:, -1:] + count], dim=1)[:, read:]
+        if self._types is not None:
+            last = self._types[:, -1:].expand(-1, total - self._types.shape[1])
+            inputs["token_type_ids"] = torch.cat([self._types, last], dim=1)[:, read:]
+        return inputs
+
+
+def _rows(value: Any, rows: Tensor) -> Any:
+    """The rows of a tensor, or of all tensors that an encoder's output holds."""
+    if isinstance(value, ModelOutput):
+        return type(value)(**{name: _rows(part, rows) for name, part in value.items()})
+    if isinstance(value, tuple):
+        return tuple(_rows(part, rows) for part in value)
+    return value.index_select(0, rows.to(value.device)) if isinstance(value, Tensor) else value

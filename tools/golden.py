@@ -47,6 +47,18 @@ LONGROPE = dict(short_factor=[1.0, 1.5], long_factor=[2.0, 5.0])
 PHI3 = LLAMA | dict(original_max_position_embeddings=4, sliding_window=7, resid_pdrop=0.1)
 PHI3_LONG = dict(rope_parameters=dict(rope_type="longrope", partial_rotary_factor=0.5, rope_theta=1e4, **LONGROPE))
 PHI3_OLD = dict(rope_scaling=dict(type="longrope", **LONGROPE), partial_rotary_factor=0.5)
+GEMMA = TINY | dict(num_key_value_heads=2, head_dim=12)
+GEMMA_2 = GEMMA | dict(query_pre_attn_scalar=20, sliding_window=4, attn_logit_softcapping=2.0)
+GEMMA_3 = GEMMA | dict(query_pre_attn_scalar=20, sliding_window=4, sliding_window_pattern=2)
+GEMMA_3_OLD = GEMMA_3 | dict(
+    rope_theta=5e3, rope_local_base_freq=10.0, rope_scaling=dict(rope_type="linear", factor=4.0)
+)
+NEOX = TINY | dict(pad_token_id=1)
+NEOX_SERIAL = NEOX | dict(use_parallel_residual=False, attention_bias=False, rotary_pct=0.5, rotary_emb_base=500)
+OPT = dict(vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, ffn_dim=64, num_labels=3)
+OPT |= dict(max_position_embeddings=40)
+OPT_350M = OPT | dict(word_embed_proj_dim=20, do_layer_norm_before=False)
+OPT_BARE = OPT | dict(enable_bias=False, layer_norm_elementwise_affine=False, _remove_final_layer_norm=True)
 CLASSIFIER, MASKED, GENERATOR = "ForSequenceClassification", "ForMaskedLM", "ForConditionalGeneration"
 CAUSAL = "ForCausalLM"
 
@@ -70,6 +82,16 @@ CASES = {  # name: (stem of the reference's classes, config, heads)
     "smollm3": ("SmolLM3", SMOLLM3, (CLASSIFIER, CAUSAL)),
     "phi3": ("Phi3", PHI3 | PHI3_LONG, (CLASSIFIER, CAUSAL)),
     "phi3-by-4.57": ("Phi3", PHI3 | PHI3_OLD, ()),
+    "gemma": ("Gemma", GEMMA, (CLASSIFIER, CAUSAL)),
+    "gemma2": ("Gemma2", GEMMA_2 | dict(final_logit_softcapping=5.0), (CLASSIFIER, CAUSAL)),
+    "gemma3": ("Gemma3Text", GEMMA_3, (CLASSIFIER, CAUSAL)),
+    "gemma3-by-4.57": ("Gemma3Text", GEMMA_3_OLD | dict(final_logit_softcapping=5.0), (CAUSAL,)),
+    "embeddinggemma": ("Gemma3Text", GEMMA_3 | dict(use_bidirectional_attention=True), ()),
+    "gpt_neox": ("GPTNeoX", NEOX, (CLASSIFIER, CAUSAL)),
+    "gpt_neox-by-4.57": ("GPTNeoX", NEOX_SERIAL, (CAUSAL,)),
+    "opt": ("OPT", OPT, (CLASSIFIER, CAUSAL)),
+    "opt-350m": ("OPT", OPT_350M, (CLASSIFIER, CAUSAL)),
+    "opt-bare": ("OPT", OPT_BARE, ()),
     "t5": ("T5", T5, (GENERATOR, CLASSIFIER)),
     "t5-v1_1": ("T5", T5_V1_1, (GENERATOR,)),
     "t5-v1_1-by-4.57": ("T5", T5_V1_1, (GENERATOR,)),
@@ -83,6 +105,9 @@ def inputs(stem: str, pad: int) -> dict[str, torch.Tensor]:
     for row, length in ((1, 5), (2, 0), (3, 1)):
         mask[row, length:], ids[row, length:] = 0, pad
     batch = {"input_ids": ids, "attention_mask": mask}
+    if stem == "OPT":  # its positions are counted from the mask: one row is padded on the left
+        mask[3] = torch.arange(9) > 4
+        ids[3] = torch.where(mask[3] > 0, 50 + torch.arange(9), pad)
     if stem == "Bert":
         batch["token_type_ids"] = (torch.arange(9) > 3).long().expand(4, 9) * mask
     if stem == "T5":
@@ -125,7 +150,7 @@ def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None
     pad = config.pad_token_id if config.pad_token_id is not None else 0
     batch = inputs(stem, pad)
     for suffix in ("Model", *heads):
-        cls = getattr(ref, stem + suffix)
+        cls = getattr(ref, stem + suffix, None) or getattr(ref, stem.removesuffix("Text") + suffix)
         model = cls(copy.deepcopy(config)).eval()
         widen(model)
         model.tie_weights()

@@ -92,12 +92,10 @@ class _AutoModel:
     def for_config(cls, config: Config) -> Any:
         """The class for a config. Raises ValueError if its family has no such head."""
         body = body_class(config.model_type)
-        stem = body.__name__.removesuffix("Model")
-        module = family(config.model_type)
         for suffix in cls.suffix:
-            if hasattr(module, stem + suffix):
-                return getattr(module, stem + suffix)
-        heads = ", ".join(sorted(stem + suffix for suffix in body.heads))
+            if suffix == "Model" or suffix in body.heads:
+                return body if suffix == "Model" else getattr(family(config.model_type), body.class_name(suffix))
+        heads = ", ".join(sorted(body.class_name(suffix) for suffix in body.heads))
         raise ValueError(f"{cls.__name__}: {config.model_type!r} has no such head in qkv; it has {heads}.")
 
 

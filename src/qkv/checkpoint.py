@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from .errors import short
+from .gguf import GGUFRepo
 from .hub import Repo, write_file
 from .keymap import StateDict
 
@@ -22,9 +23,12 @@ INT8_ROWS = "qkv-int8-rows"  # see `int8_rows`
 def read_weights(repo: Repo) -> Iterator[tuple[str, Tensor]]:
     """The (name, tensor) pairs of a repository's weights, one at a time, mapped from the file where possible.
 
-    Looks for model.safetensors, its shards, model.int8.safetensors, pytorch_model.bin, its shards. Raises OSError if
-    there is none or a file is damaged.
+    Looks for model.safetensors, its shards, model.int8.safetensors, pytorch_model.bin, its shards; a GGUF file gives
+    its own. Raises OSError if there is none or a file is damaged.
     """
+    if isinstance(repo, GGUFRepo):
+        yield from repo.weights()
+        return
     for name in (SAFETENSORS, f"{SAFETENSORS}.index.json", COMPACT, BIN, f"{BIN}.index.json"):
         path = repo.file(name)
         if path is None:

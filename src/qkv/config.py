@@ -2,7 +2,7 @@
 
 A family states its fields once, with defaults, in one spelling for all families; `aliases` maps the spelling of the
 family's own config.json to it. Keys that qkv does not read are kept and written back; keys that start with an
-underscore are dropped, because they steer the code of other libraries.
+underscore are dropped unless a family has such a field, because they steer the code of other libraries.
 """
 
 import inspect
@@ -57,14 +57,15 @@ class Config:
         object.__setattr__(self, "_published", {})  # config.json as it was read
         object.__setattr__(self, "name_or_path", "")
         for name, value in values.items():
-            if not name.startswith("_") and name != "model_type":
+            if (not name.startswith("_") or name in self._fields) and name != "model_type":
                 setattr(self, name, value)
 
     @classmethod
     def from_dict(cls, published: dict[str, Any], **changes: Any) -> "Self":
         """The config that a parsed config.json describes; `changes` override single fields."""
         config = cls(**published)
-        object.__setattr__(config, "_published", {k: v for k, v in published.items() if not k.startswith("_")})
+        kept = {k: v for k, v in published.items() if not k.startswith("_") or k in cls._fields}
+        object.__setattr__(config, "_published", kept)
         for name, value in changes.items():
             setattr(config, name, value)
         return config
@@ -96,7 +97,11 @@ class Config:
             changed = {name: value for name, value in now.items() if value != getattr(before, name, _ABSENT)}
         else:
             common = {name: getattr(Config, name) for name in Config._fields}
-            changed = {name: value for name, value in now.items() if value != common.get(name, _ABSENT)}
+            # Left out are defaults that all families share, and None where it means "derived": readers of a family
+            # without the field would take it for a value.
+            usual = {name: getattr(type(self), name) for name in self._fields}
+            unset = {k for k, value in usual.items() if now[k] == value and (value is None or value == common.get(k))}
+            changed = {name: value for name, value in now.items() if name not in unset}
         changed = {spelling.get(name, name): value for name, value in changed.items()}
         return self._published | changed | {"model_type": self.model_type}
 

@@ -175,9 +175,11 @@ def open_repo(
     cache_dir: str | os.PathLike[str] | None = None,
     local_files_only: bool = False,
     force_download: bool = False,
+    gguf_file: str | None = None,
 ) -> Repo:
-    """Open a folder, or a Hub repository: "org/name", "name" or "org/name@revision". An existing folder wins.
+    """Open a folder, a GGUF file, or a Hub repository: "org/name", "name" or "org/name@revision". A folder wins.
 
+    gguf_file: the name of a GGUF file in the folder or repository, which is then opened in its place.
     What is already open is given back, so that several readers of one repository share its metadata.
     Raises OSError for a folder that does not exist, ValueError for what is neither a folder nor an id.
     """
@@ -188,13 +190,23 @@ def open_repo(
     name, subfolder = os.fspath(name_or_path), check_name(subfolder) if subfolder else ""
     folder = os.path.expanduser(name)  # os.path, not Path: no name makes it raise
     if os.path.isdir(folder):
-        return Repo(name, Path(folder), subfolder)
+        return _chosen(Repo(name, Path(folder), subfolder), gguf_file)
+    if folder.lower().endswith(".gguf") and os.path.isdir(os.path.dirname(folder) or "."):
+        return _chosen(Repo(os.path.dirname(name) or ".", Path(folder).parent), os.path.basename(folder))
     repo_id, _, at = name.partition("@")
     looks_like_path = name.startswith((".", "/", "~")) or "\\" in name or repo_id.count("/") > 1
     if looks_like_path or not isinstance(name_or_path, str) or os.path.isfile(folder):
         raise no_folder(name)
     options = dict(token=token, cache_dir=cache_dir, local_files_only=local_files_only, force_download=force_download)
-    return HubRepo(check_id(repo_id), check_revision(revision or at or "main"), subfolder, **options)
+    return _chosen(
+        HubRepo(check_id(repo_id), check_revision(revision or at or "main"), subfolder, **options), gguf_file
+    )
+
+
+def _chosen(repo: Repo, gguf_file: str | None) -> Repo:
+    from .gguf import GGUFRepo
+
+    return repo if gguf_file is None else GGUFRepo.inside(repo, gguf_file)
 
 
 def open_with(name_or_path: "str | os.PathLike[str] | Repo", kwargs: dict[str, Any]) -> tuple[Repo, dict[str, Any]]:
@@ -217,7 +229,7 @@ def split_options(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any
     if rest.pop("trust_remote_code", False):
         raise ValueError("trust_remote_code=True: qkv never runs code from a repository. Leave it out.")
     old_token = rest.pop("use_auth_token", None)
-    names = ("revision", "subfolder", "token", "cache_dir", "local_files_only", "force_download")
+    names = ("revision", "subfolder", "token", "cache_dir", "local_files_only", "force_download", "gguf_file")
     options = {"token": old_token, **{name: rest.pop(name) for name in names if name in rest}}
     return {name: value for name, value in options.items() if value is not None}, rest
 

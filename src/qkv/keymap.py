@@ -7,6 +7,7 @@ A family states its table once, {"their.path.{}": "our.path.{}"}: `{}` is a laye
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -36,6 +37,21 @@ class Fused:
         return tensor.t().contiguous() if self.transposed and tensor.dim() == 2 else tensor
 
 
+@dataclass(frozen=True)
+class Interleaved(Fused):
+    """One published tensor that holds, head after head, the part of each of ours (GPT-NeoX, BLOOM, Falcon)."""
+
+    heads: int = 1
+
+    def split(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        if tensor.dim() == 0 or tensor.shape[0] % (self.heads * len(self.paths)):
+            raise ValueError(f"shape {tuple(tensor.shape)} does not split into {len(self.paths)} x {self.heads} heads")
+        return tuple(part.flatten(0, 1) for part in tensor.unflatten(0, (self.heads, len(self.paths), -1)).unbind(1))
+
+    def join(self, tensors: list[Tensor]) -> Tensor:
+        return torch.stack([tensor.unflatten(0, (self.heads, -1)) for tensor in tensors], dim=1).flatten(0, 2)
+
+
 def transposed(path: str) -> Fused:
     """One of our tensors, published as (in, out)."""
     return Fused((path,), transposed=True)
@@ -60,6 +76,35 @@ class KeyMap:
         self.owner = {ours: theirs for theirs, rule in self.rules.items() for ours in rule.paths}
         self._theirs, self._ours = _tree(self.rules), _tree(self.owner)
         self.body = {theirs.split(".")[0] for theirs in self.rules}
+
+    @cached_property
+    def below(self) -> dict[str, list[tuple[str, str]]]:
+        """Each published path and each path above one -> the (published, our) paths that begin with it."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for ours, theirs in self.owner.items():
+            parts = theirs.split(".")
+            for end in range(1, len(parts) + 1):
+                found.setdefault(".".join(parts[:end]), []).append((theirs, ours))
+        return found
+
+    @cached_property
+    def places(self) -> dict[str, str]:
+        """Published path -> our path that names the same weights, for single modules and for those above them."""
+        found = {path: rule.paths[0] for path, rule in self.rules.items() if len(rule.paths) == 1}
+        for path, pairs in self.below.items():
+            nexts = {theirs[len(path) + 1 :].split(".")[0] for theirs, _ in pairs}
+            if path in self.rules or (len(nexts) == 1 and nexts != {"{}"}):  # the path one longer names the same
+                continue
+            ours = _common(path, [ours for _, ours in pairs])
+            if ours and sum(one.startswith(f"{ours}.") for one in self.owner) == len(pairs):
+                found[path] = ours
+        return found
+
+    def inside(self, theirs: str, ours: str) -> "KeyMap":
+        """The table of the module at these paths, which are left out of its names."""
+        rules = {k[len(theirs) + 1 :]: rule for k, rule in self.rules.items() if k.startswith(f"{theirs}.")}
+        cut = {k: replace(rule, paths=tuple(p[len(ours) + 1 :] for p in rule.paths)) for k, rule in rules.items()}
+        return KeyMap(cut)
 
     def headed(self, head: Mapping[str, Rule], ignored: Iterable[str] = (), prefix: str | None = None) -> "KeyMap":
         """The table of a model that has this body as `backbone` and a task's head as `head`."""
@@ -125,6 +170,16 @@ class KeyMap:
     def _spellings(self, key: str) -> tuple[str, ...]:
         """A body's names come with the prefix or without it, whichever model they are loaded into."""
         return (key, key.removeprefix(self.prefix), self.prefix + key)
+
+
+def _common(theirs: str, paths: list[str]) -> str:
+    """What our paths begin with alike, without their last parts and with no more indices than `theirs` has."""
+    found: list[str] = []
+    for column in zip(*(path.split(".")[:-1] for path in paths), strict=False):
+        if len(set(column)) > 1 or (column[0] == "{}" and found.count("{}") == theirs.split(".").count("{}")):
+            break
+        found.append(column[0])
+    return ".".join(found)
 
 
 def _tree(paths: Iterable[str]) -> dict:

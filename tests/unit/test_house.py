@@ -112,8 +112,8 @@ def test_every_head_of_every_family_is_public():
     for model_type in auto.FAMILIES:
         body = auto.body_class(model_type)
         stem = body.__name__.removesuffix("Model")
-        for suffix in ("Model", "Config", *body.heads):
-            assert stem + suffix in qkv.__all__
+        for name in (f"{stem}Model", f"{stem}Config", *map(body.class_name, body.heads)):
+            assert name in qkv.__all__
 
 
 def test_unknown_name_suggests():

@@ -48,7 +48,7 @@ class BeamSearch(Search):
         improvable = finished.new_ones(len(done.ids), 1)
         while length < self.max_length:
             candidates = self._candidates(open_, length)
-            ends = self.stopping(candidates.flat(length + 1), None).view(candidates.scores.shape)
+            ends = self.stopping(candidates.flat(length + 1), self.record.scores).view(candidates.scores.shape)
             open_ = self._go_on(candidates, ends)
             done, finished = self._finish(done, finished, candidates, ends, improvable, length + 1)
             length += 1

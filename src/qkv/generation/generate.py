@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import nearest, short
 from ..layers.cache import Cache, DynamicCache, EncoderDecoderCache, QuantizedCache, StaticCache
+from .assisted import AssistedDecoding, early_exit
 from .config import GenerationConfig
 from .logits import build_processors
 from .prompt import Prompt, decoder_prompt, encoder_prompt, eos_ids
@@ -18,17 +19,17 @@ from .runner import Runner
 from .stopping import build_stopping
 
 METHODS = {  # mode of a GenerationConfig: file and class
-    "greedy": ("search", "Sampling"),
+    "greedy_search": ("search", "Sampling"),
     "sample": ("search", "Sampling"),
-    "beam": ("beam", "BeamSearch"),
+    "beam_search": ("beam", "BeamSearch"),
     "beam_sample": ("beam", "BeamSearch"),
-    "group_beam": ("group_beam", "GroupBeamSearch"),
-    "constrained_beam": ("constrained", "ConstrainedBeamSearch"),
-    "contrastive": ("contrastive", "ContrastiveSearch"),
-    "dola": ("dola", "DolaDecoding"),
-    "assisted": ("assisted", "AssistedDecoding"),
+    "group_beam_search": ("group_beam", "GroupBeamSearch"),
+    "constrained_beam_search": ("constrained", "ConstrainedBeamSearch"),
+    "contrastive_search": ("contrastive", "ContrastiveSearch"),
+    "dola_generation": ("dola", "DolaDecoding"),
+    "assisted_generation": ("assisted", "AssistedDecoding"),
 }
-GOES_BACK = ("contrastive", "assisted")  # methods that crop the cache
+GOES_BACK = ("contrastive_search", "assisted_generation")  # methods that crop the cache
 DEFAULT_NEW = 20  # new ids if nothing says how many
 ROOM = 512  # new ids that a cache makes room for at once
 MODEL_INPUTS = (
@@ -53,8 +54,12 @@ def generate(
     file, name = METHODS[mode]
     method = getattr(importlib.import_module(f".{file}", __package__), name)
     with torch.no_grad():
+        source = given.get("input_ids", inputs) if model.config.is_encoder_decoder else None
         copies = max(config.num_beams, config.num_return_sequences)
         grammar = {name: given.pop(name) for name in GRAMMARS if name in given}
+        if config.assistant_early_exit is not None:
+            assistant_model = early_exit(model, config.assistant_early_exit)
+        draft = None if assistant_model is None else prepare(assistant_model, config, inputs, dict(given))
         prompt = prepare(model, config, inputs, given)
         max_length = longest(model, config, prompt)
         cache = choose_cache(model, config, given, prompt, max_length, mode in GOES_BACK)
@@ -62,23 +67,24 @@ def generate(
         record = Record(wanted, config.return_dict_in_generate, model.config.is_encoder_decoder)
         runner = Runner(model, prompt, cache, copies, record.observes)
         ids = prompt.ids.repeat_interleave(copies, dim=0)
-        eos = eos_ids(config)
+        if max_length <= ids.shape[1]:  # max_new_tokens=0
+            return record.result(ids, runner)
+        mask = None if prompt.mask is None else prompt.mask.repeat_interleave(copies, dim=0)
+        call = {"prompt_length": ids.shape[1], "max_length": max_length, "device": ids.device, "tokenizer": tokenizer}
+        eos = call["eos_token_ids"] = eos_ids(config)
         search = method(
             runner=runner, config=config, record=record, eos=eos, max_length=max_length, streamer=streamer,
             pad=config.pad_token_id if config.pad_token_id is not None else eos[0] if eos else 0,
             processors=build_processors(
-                config, prompt_ids=ids, encoder_ids=_encoder_ids(model, inputs, kwargs), prompt_length=ids.shape[1],
-                eos_token_ids=eos, device=ids.device, prefix_allowed_tokens_fn=prefix_allowed_tokens_fn,
-                extra=processors or (), model=model, negative_ids=negative_prompt_ids,
-                negative_mask=negative_prompt_attention_mask, tokenizer=tokenizer, **grammar,
+                config, prompt_ids=ids, prompt_mask=mask, encoder_ids=source, model=model, extra=processors,
+                prefix_allowed_tokens_fn=prefix_allowed_tokens_fn, negative_ids=negative_prompt_ids,
+                negative_mask=negative_prompt_attention_mask, **call, **grammar,
             ),
-            stopping=build_stopping(
-                config, max_length=max_length, prompt_length=ids.shape[1], eos_token_ids=eos, device=ids.device,
-                extra=criteria or (), tokenizer=tokenizer,
-            ),
+            stopping=build_stopping(config, extra=criteria, **call),
         )  # fmt: skip
-        if mode == "assisted":
-            search.assist(assistant_model)
+        if isinstance(search, AssistedDecoding):
+            own = None if draft is None else choose_cache(assistant_model, config, {}, draft, max_length, True)
+            search.assist(assistant_model, draft, own)
         search.stream(ids)
         result = search.run(ids)
         if streamer is not None:
@@ -186,8 +192,3 @@ def continued(cache: Any, prompt: Prompt) -> Any:
     if cache.length >= prompt.length:
         cache.crop(prompt.length - 1)
     return cache
-
-
-def _encoder_ids(model: Any, inputs: Tensor | None, kwargs: dict[str, Any]) -> Tensor | None:
-    """What the processors that look at the source text read: the encoder's ids."""
-    return (kwargs.get("input_ids") if inputs is None else inputs) if model.config.is_encoder_decoder else None

@@ -34,7 +34,12 @@ class Record:
         """Keywords of the model that make it show what is to be recorded."""
         return tuple(f"output_{name}" for name in ("attentions", "hidden_states") if name in self.steps)
 
-    def add(self, output: ModelOutput | None, logits: Tensor, scores: Tensor, rows: slice | None = None) -> None:
+    @property
+    def scores(self) -> tuple[Tensor, ...] | None:
+        """The processed scores of the steps so far, if they are recorded."""
+        return tuple(self.steps["scores"]) if "scores" in self.steps else None
+
+    def add(self, output: ModelOutput | None, logits: Tensor, scores: Tensor) -> None:
         """One step: the model's output, its scores (B,V), and these after the logits processors."""
         for name, steps in self.steps.items():
             if name in ("scores", "logits"):

@@ -93,5 +93,5 @@ class Sampling(Search):
             chosen = self.ended(self.choose(scores), unfinished)
             ids = torch.cat([ids, chosen[:, None]], dim=1)
             self.stream(chosen)
-            unfinished &= ~self.stopping(ids, scores)
+            unfinished &= ~self.stopping(ids, self.record.scores)
         return self.record.result(ids, self.runner)

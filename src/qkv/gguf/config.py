@@ -8,11 +8,13 @@ from ..errors import nearest, short
 from .architectures import ARCHITECTURES, Architecture
 from .header import Entry, Header
 
-Floats = Callable[[Entry], "list[float] | None"]
+Floats = Callable[[Entry], list[float]]
 Settings = dict[str, Any]
 # Llama 3.1's way to longer texts, as all its published configs have it; a file keeps only the factors that follow.
 LLAMA3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
 SENTENCEPIECE_IDS = {"bos": 1, "eos": 2, "unknown": 0}  # where a file with such a vocabulary does not say
+BIASES = {"attention_bias": "attn_output", "mlp_bias": "ffn_gate"}
+REQUIRED = ("block_count", "embedding_length", "attention.head_count")
 
 
 def architecture(header: Header) -> Architecture:
@@ -58,20 +60,18 @@ def config(header: Header, floats: Floats) -> Settings:
     made["tie_word_embeddings"] = "output.weight" not in header.tensors
     embeddings = header.tensors.get("token_embd.weight")
     made["vocab_size"] = embeddings.shape[0] if embeddings else said.value("vocab_size")
-    made |= _biases(header) if "rms_norm_eps" in made else {}
+    if "rms_norm_eps" in made:  # older families always have biases
+        made |= {name: True for name, part in BIASES.items() if f"blk.0.{part}.bias" in header.tensors}
     made |= EXTRAS.get(said.name, lambda *_: {})(said, made)
     scaling = _scaling(said, made, floats)
     return made | ({"rope_scaling": scaling} if scaling else {})
-
-
-REQUIRED = ("block_count", "embedding_length", "attention.head_count")
 
 
 def generation_config(header: Header) -> Settings:
     """The generation_config.json that a file stands for: every token that ends an answer, not only the first."""
     ends = [token_id(header, role) for role in ("eos", "eot", "eom")]
     ends = list(dict.fromkeys(end for end in ends if end is not None))
-    made = {"bos_token_id": token_id(header, "bos"), "pad_token_id": token_id(header, "padding")}
+    made: Settings = {"bos_token_id": token_id(header, "bos"), "pad_token_id": token_id(header, "padding")}
     made["eos_token_id"] = ends if len(ends) > 1 else ends[0] if ends else None
     return {name: value for name, value in made.items() if value is not None}
 
@@ -102,13 +102,6 @@ class _Said:
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise ValueError(f"the GGUF file misstates {self.name}.{key}: {short(value)} is not a number.")
         return value
-
-
-def _biases(header: Header) -> Settings:
-    return {name: f"blk.0.{part}.bias" in header.tensors for name, part in BIASES.items()}
-
-
-BIASES = {"attention_bias": "attn_q", "mlp_bias": "ffn_up"}
 
 
 def _llama(said: _Said, made: Settings) -> Settings:
@@ -189,10 +182,12 @@ def _scaling(said: _Said, made: Settings, floats: Floats) -> Settings | None:
     return scaling
 
 
-def _from_factors(factors: list[float] | None, said: _Said, made: Settings) -> Settings | None:
+def _from_factors(factors: list[float], said: _Said, made: Settings) -> Settings | None:
     """One factor for each wave: Llama 3.1's settings if they give these very factors, else the factors themselves."""
-    if not factors or all(factor == 1 for factor in factors):
+    if all(factor == 1 for factor in factors):
         return None
+    if not all(0 < factor < math.inf for factor in factors):
+        raise ValueError("the GGUF file misstates rope_freqs.weight: it holds factors that are not above 0.")
     theta = said.number("rope.freq_base") or 10000.0
     settings: Settings = {"rope_type": "llama3", "factor": max(factors), **LLAMA3}
     low, high, original = LLAMA3.values()

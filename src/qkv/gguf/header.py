@@ -59,11 +59,11 @@ def read_header(path: Path) -> Header:
                 raise OSError(f"{_quoted(path)} {problem}. It has {len(data):,} bytes. Download it again.") from None
 
 
-def read_floats(path: Path, entry: Entry, limit: int = 2**16) -> list[float] | None:
-    """The numbers of a short tensor that is not packed; None for another one. OSError: the file is cut off."""
+def read_floats(path: Path, entry: Entry, limit: int = 2**16) -> list[float]:
+    """The numbers of a short tensor that is not packed. OSError: it is another one, or the file is cut off."""
     count = math.prod(entry.shape)
     if entry.kind != F32 or count > limit:
-        return None
+        raise OSError(f"{_quoted(path)} is damaged: {short(entry.name)} is no short list of numbers.")
     with open(path, "rb") as file:
         file.seek(entry.start)
         raw = file.read(4 * count)
@@ -161,9 +161,7 @@ def _shortest(value: float) -> float:
     """The decimal that a float32 was written for: 1e-05, not 9.999999747378752e-06."""
     if not math.isfinite(value):
         return value
-    return next(
-        (near for digits in range(6, 9) if _as_float32(near := float(f"{value:.{digits}g}")) == value), value
-    )
+    return next((near for digits in range(6, 9) if _as_float32(near := float(f"{value:.{digits}g}")) == value), value)
 
 
 def _as_float32(value: float) -> float | None:

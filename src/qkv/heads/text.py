@@ -34,13 +34,14 @@ class SequenceClassifier(TaskHead):
         act: of a dense layer before the scores; none if "".
         dropout: the name of the config's field; `early` if it is applied before the dense layer too.
         bias: of the last layer.
+        width: the name of the config's field for D, hidden_size if that is None.
     """
 
     output = SequenceClassifierOutput
 
     def __init__(
         self, config: Config, *, token: str = "first", act: str = "", dropout: str = "", early: bool = False,
-        bias: bool = True,
+        bias: bool = True, width: str = "hidden_size",
     ):  # fmt: skip
         super().__init__(config)
         self.token, self.early = token, early
@@ -48,7 +49,7 @@ class SequenceClassifier(TaskHead):
         self.dropout = nn.Dropout(config.hidden_dropout_prob if rate is None else rate)
         if act:
             self.dense, self.act = nn.Linear(config.hidden_size, config.hidden_size), activation(act)
-        self.out = nn.Linear(config.hidden_size, config.num_labels, bias=bias)
+        self.out = nn.Linear(getattr(config, width) or config.hidden_size, config.num_labels, bias=bias)
 
     def forward(self, body: ModelOutput, *, input_ids: Tensor | None, attention_mask: Tensor | None) -> Tensor:
         x = self.summary(body, input_ids, attention_mask)  # (B,D)
@@ -119,14 +120,17 @@ class CausalLM(TaskHead):
 
     Args:
         divisor, softcap: names of config fields: scores are divided by the first, and bent into +-the second by tanh.
+        width: the name of the config's field for D, hidden_size if that is None.
     """
 
     output = CausalLMOutput
     generates = True
 
-    def __init__(self, config: Config, *, divisor: str = "", softcap: str = "", bias: bool = False):
+    def __init__(
+        self, config: Config, *, divisor: str = "", softcap: str = "", bias: bool = False, width: str = "hidden_size"
+    ):
         super().__init__(config)
-        self.out = nn.Linear(config.hidden_size, config.vocab_size, bias=bias)
+        self.out = nn.Linear(getattr(config, width) or config.hidden_size, config.vocab_size, bias=bias)
         self.divisor = getattr(config, divisor) if divisor else None
         self.softcap = getattr(config, softcap) if softcap else None
 

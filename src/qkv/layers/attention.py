@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .cache import LayerCache
 from .observe import note, wanted
+from .published import Named
 from .rope import Angles, rotate
 
 
@@ -44,7 +45,7 @@ def masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
     return scores.softmax(dim=-1)
 
 
-class Attention(nn.Module):
+class Attention(Named):
     """Multi-head attention of x (B,T,D) to itself, and to what a cache holds of the tokens before.
 
     Fewer key/value heads than heads make it grouped-query attention (Ainslie et al., 2023).

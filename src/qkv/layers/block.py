@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from .cache import LayerCache, PerLayer
 from .observe import note
+from .published import Named
 
 
-class Block(nn.Module):
+class Block(Named):
     """Attention and MLP, each with a norm and a residual sum. x (B,T,D) -> (B,T,D)"""
 
     def __init__(
@@ -79,7 +80,7 @@ class PostNormBlock(Block):
         return self.mlp_norm(x + self.dropout(self.mlp(x)))
 
 
-class Layers(nn.ModuleList):
+class Layers(Named, nn.ModuleList):
     """A stack of blocks run in order; what enters and leaves each can be observed as "hidden_states".
 
     Context goes to every block; of a `PerLayer`, such as a cache, each block gets its own.

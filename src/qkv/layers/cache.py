@@ -304,7 +304,9 @@ class DynamicCache(Cache):
         """A cache from ((keys, values), ...) of each layer, (B,K,S,C) each, as older code has them."""
         pairs = past_key_values if isinstance(past_key_values, tuple | list) else ()
         if not pairs or not all(isinstance(pair, tuple | list) and len(pair) >= 2 for pair in pairs):
-            raise ValueError("past_key_values must be a Cache, such as DynamicCache(), or ((keys, values), ...) a layer.")
+            raise ValueError(
+                "past_key_values must be a Cache, such as DynamicCache(), or ((keys, values), ...) a layer."
+            )
         cache = cls()
         cache.fill([None] * len(pairs))
         for layer, (k, v, *_) in zip(cache, pairs, strict=True):

@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from .published import Named
 
-class Embeddings(nn.Module):
+
+class Embeddings(Named):
     """Token + position + segment embeddings, normalised: the input layer of BERT and, with fewer parts, of others.
 
     Args:

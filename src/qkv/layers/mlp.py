@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import nearest, short
+from .published import Named
 
 
 class QuickGELU(nn.Module):
@@ -49,7 +50,7 @@ def activation(name: str) -> nn.Module:
     return found[0](**found[1]) if isinstance(found, tuple) else found()
 
 
-class MLP(nn.Module):
+class MLP(Named):
     """down(act(up(x))): (B,T,D) -> (B,T,F) -> (B,T,D)"""
 
     def __init__(self, dim: int, hidden: int, act: str, *, bias: bool = True, dropout: float = 0.0):

@@ -63,7 +63,8 @@ class Rope(nn.Module):
     def forward(self, positions: Tensor) -> Angles:
         """Positions (B,T) -> cosines and sines (B,1,T,R), float32."""
         exponents = torch.arange(0, self.dim, 2, device=positions.device, dtype=torch.float32) / self.dim  # (R/2,)
-        length = int(positions.max()) + 1 if self.frequencies in BY_LENGTH and positions.numel() else 1
+        known = positions.numel() and not positions.is_meta
+        length = int(positions.max()) + 1 if self.frequencies in BY_LENGTH and known else 1
         frequencies, factor = self.frequencies(self, exponents, length)
         angles = positions[:, None, :, None].float() * frequencies  # (B,1,T,R/2)
         angles = torch.cat([angles, angles], dim=-1)

@@ -4,7 +4,7 @@ Inside, weights have one set of names for all families (layers/__init__.py). At 
 names of its family: `named_parameters()`, `state_dict()`, `model.bert.encoder.layer[0]`, and the files it saves.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -14,7 +14,7 @@ from torch import nn
 from ..checkpoint import write_weights
 from ..config import Config
 from ..keymap import KeyMap, StateDict
-from .published import resolve
+from ..layers.published import Named, name_parts
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,10 +31,12 @@ class Initialised(type):
         if not any(parameter.is_meta for parameter in nn.Module.parameters(model)):
             model.apply(model._init_weights)
         model.tie_weights()
+        if model.base_model is model:
+            name_parts(model)
         return model
 
 
-class PreTrainedModel(nn.Module, metaclass=Initialised):
+class PreTrainedModel(Named, metaclass=Initialised):
     """Base of all models. Subclasses give `config_class`, `keys` and the network."""
 
     config_class: ClassVar[type[Config]] = Config
@@ -114,48 +116,11 @@ class PreTrainedModel(nn.Module, metaclass=Initialised):
             self.save_pretrained(folder, max_shard_size=kwargs.pop("max_shard_size", "50GB"))
             return push_folder(folder, repo_id, **kwargs)
 
-    # ---------------------------------------------------------------------------------------------- names
-
-    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
-        """The weights under their published names. A module that holds this one gets our names, as torch expects."""
-        if args or destination is not None:
-            return super().state_dict(*args, destination=destination, prefix=prefix, keep_vars=keep_vars)
-        state = super().state_dict(keep_vars=keep_vars)
-        return {prefix + key: tensor for key, tensor in self.keys.to_published(state).items()}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Take weights under their published names (or ours)."""
-        known = {name for name, _ in super().named_parameters()}
-        ours = {}
-        for key, tensor in state_dict.items():
-            ours |= {key: tensor} if key in known else self.keys.to_ours(key, tensor) or {key: tensor}
-        return super().load_state_dict(ours, strict, assign)
-
-    def named_parameters(
-        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, nn.Parameter]]:
-        """(published name, parameter) pairs: "bert.encoder.layer.0.attention.self.query.weight" and so on."""
-        for name, parameter in super().named_parameters("", recurse, remove_duplicate):
-            yield f"{prefix}{'.' if prefix else ''}{self.keys.published_name(name)}", parameter
-
     def __getattr__(self, name: str) -> Any:
         """A published path, where the module itself has no such attribute."""
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            found = resolve(self, name)
-            if found is None:
-                raise AttributeError(f"{type(self).__name__} has no attribute {name!r}") from None
-            return found
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """`model.classifier = nn.Linear(...)` replaces the part that is published as "classifier"."""
-        rule = self.keys.rules.get(name) if isinstance(value, nn.Module) else None
-        if rule is not None and len(rule.paths) == 1 and "." in rule.paths[0]:
-            parent, _, name = rule.paths[0].rpartition(".")
-            setattr(self.get_submodule(parent), name, value)
-        else:
-            super().__setattr__(name, value)
+        if name == self.base_model_prefix and self.base_model is not self:
+            return self.base_model
+        return super().__getattr__(name)
 
     # ---------------------------------------------------------------------------------------------- weights
 

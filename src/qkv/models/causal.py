@@ -15,7 +15,7 @@ from .text import check_inputs, look_up, observed, wished
 
 
 class CausalModel(BaseModel):
-    """A family gives `decode`, and `windows` if some layers look back only so far."""
+    """A family gives `decode`; `windows` if some layers look back only so far; `positions` if it counts its own way."""
 
     def forward(  # noqa: PLR0913 (the reference's signature)
         self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
@@ -30,7 +30,7 @@ class CausalModel(BaseModel):
             input_ids: token ids (B,T), or `inputs_embeds` (B,T,D) in their place.
             attention_mask: (B,S+T), 1 for tokens and 0 for padding, of the S tokens in the cache too; all ones if None.
             token_type_ids: segment ids (B,T), where the family has segments.
-            position_ids: (B,T) or (1,T); S...S+T-1 if None.
+            position_ids: (B,T) or (1,T); counted by the family if None, by default S...S+T-1.
             past_key_values: a `Cache` of the S tokens before, to which these are added; or ((keys, values), ...).
             use_cache: whether to give a cache back; as the config says if None.
             cache_position: accepted, not needed.
@@ -42,7 +42,7 @@ class CausalModel(BaseModel):
         past = 0 if cache is None else cache.length
         check_inputs(self, input_ids, inputs_embeds, attention_mask, past=past, positions=position_ids)
         x = look_up(self, input_ids) if inputs_embeds is None else inputs_embeds
-        positions = torch.arange(past, past + x.shape[1], device=x.device)[None] if position_ids is None else position_ids
+        positions = self.positions(x, attention_mask, past) if position_ids is None else position_ids
         with observing(*wished(self.config, output_attentions, output_hidden_states)) as notes:
             x = self.decode(x, self._masks(x, attention_mask, cache), positions, token_type_ids, cache)
         output = BaseModelOutputWithPast(x, past_key_values=cache, **observed(notes, x))
@@ -53,6 +53,10 @@ class CausalModel(BaseModel):
     ) -> Tensor:  # fmt: skip
         """Token vectors (B,T,D), masks of all layers or of each, position ids and segment ids (B,T) -> (B,T,D)"""
         raise NotImplementedError
+
+    def positions(self, x: Tensor, mask: Tensor | None, past: int) -> Tensor:
+        """Position ids (1,T) for token vectors (B,T,D) after `past` others, or (B,T) where the mask (B,S+T) counts."""
+        return torch.arange(past, past + x.shape[1], device=x.device)[None]
 
     @property
     def windows(self) -> list[int | None]:

@@ -3,16 +3,16 @@
 Scores of attention and of words are bent into a range by tanh, and every other layer looks back over a window only.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
-from ..heads import CausalLM
 from ..keymap import KeyMap
-from ..layers import Attention, GatedMLP, RMSNorm1p, SandwichNormBlock
-from .gemma import GemmaConfig, ScaledEmbedding
+from ..layers import Attention, GatedMLP, SandwichNormBlock
+from .causal import windows_by_type
+from .gemma import GemmaConfig, GemmaModel, ScaledEmbedding
 from .llama import LlamaModel
-from .task import Head
 
 
 class Gemma2Config(GemmaConfig):
@@ -42,18 +42,14 @@ class Gemma2Model(LlamaModel):
         prefix="model.",
         ignored=LlamaModel.keys.ignored,
     )
-    word_scores = Head(
-        CausalLM, {"lm_head": "out"}, {"softcap": "final_logit_softcapping"}, tied={"out.weight": "embed.token.weight"}
-    )
-    heads = LlamaModel.heads | {"ForCausalLM": word_scores}
+    heads = LlamaModel.heads | {
+        "ForCausalLM": replace(LlamaModel.heads["ForCausalLM"], options={"softcap": "final_logit_softcapping"})
+    }
+    norm_layer = staticmethod(GemmaModel.norm_layer)
 
     def __init__(self, config: Gemma2Config):
         super().__init__(config)
         self.embed.token = ScaledEmbedding(config.vocab_size, config.hidden_size, config.pad_token_id)
-
-    @staticmethod
-    def norm_layer(c: Any) -> nn.Module:
-        return RMSNorm1p(c.hidden_size, c.rms_norm_eps)
 
     def attention(self, c: Any, layer: int, **parts: Any) -> Attention:
         scale = {"scale": c.query_pre_attn_scalar**-0.5, "softcap": c.attn_logit_softcapping}
@@ -64,17 +60,9 @@ class Gemma2Model(LlamaModel):
 
     def block(self, c: Any, layer: int) -> nn.Module:
         outer = {"attn_out_norm": self.norm_layer(c), "mlp_out_norm": self.norm_layer(c)}
-        return SandwichNormBlock(
-            self.attention(c, layer), self.mlp(c), self.norm_layer(c), self.norm_layer(c), **outer
-        )
-
-    @property
-    def kinds(self) -> list[str]:
-        """ "full_attention" or "sliding_attention" for each layer."""
-        c = self.config
-        turns = range(1, c.num_hidden_layers + 1)
-        return c.layer_types or ["sliding_attention" if i % 2 else "full_attention" for i in turns]
+        return SandwichNormBlock(self.attention(c, layer), self.mlp(c), self.norm_layer(c), self.norm_layer(c), **outer)
 
     @property
     def windows(self) -> list[int | None]:
-        return [self.config.sliding_window if kind == "sliding_attention" else None for kind in self.kinds]
+        types = ["full_attention" if i % 2 else "sliding_attention" for i in range(self.config.num_hidden_layers)]
+        return windows_by_type(self.config, types, self.config.sliding_window)

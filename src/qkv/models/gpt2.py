@@ -92,9 +92,7 @@ class GPT2Model(CausalModel):
         )
         self.norm = nn.LayerNorm(c.hidden_size, c.layer_norm_eps)
 
-    def decode(
-        self, x: Tensor, masks: Any, positions: Tensor, segments: Tensor | None, cache: Cache | None
-    ) -> Tensor:
+    def decode(self, x: Tensor, masks: Any, positions: Tensor, segments: Tensor | None, cache: Cache | None) -> Tensor:
         if segments is not None:  # GPT-2 has no table of segments: they are tokens
             x = x + self.embed.token(segments)
         return self.norm(self.layers(self.embed(x, positions), masks, None, cache))

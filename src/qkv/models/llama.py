@@ -44,6 +44,11 @@ class LlamaConfig(Config):
     eos_token_id: int | list | None = 2
     tie_word_embeddings: bool = False
 
+    def __init__(self, **values: Any):
+        super().__init__(**values)
+        if self.num_key_value_heads is None:
+            self.num_key_value_heads = self.num_attention_heads
+
 
 class LlamaModel(CausalModel):
     config_class = LlamaConfig
@@ -87,7 +92,5 @@ class LlamaModel(CausalModel):
     def block(self, c: Any, layer: int) -> nn.Module:
         return PreNormBlock(self.attention(c, layer), self.mlp(c), self.norm_layer(c), self.norm_layer(c))
 
-    def decode(
-        self, x: Tensor, masks: Any, positions: Tensor, segments: Tensor | None, cache: Cache | None
-    ) -> Tensor:
+    def decode(self, x: Tensor, masks: Any, positions: Tensor, segments: Tensor | None, cache: Cache | None) -> Tensor:
         return self.norm(self.layers(self.embed(x), masks, self.rope(positions), cache))

@@ -44,9 +44,7 @@ class SmolLM3Model(LlamaModel):
         late = [not turned and c.use_sliding_window and window is not None for turned in _turned(c)]
         return windows_by_type(c, ["sliding_attention" if is_late else "full_attention" for is_late in late], window)
 
-    def decode(
-        self, x: Tensor, masks: Any, positions: Tensor, segments: Tensor | None, cache: Cache | None
-    ) -> Tensor:
+    def decode(self, x: Tensor, masks: Any, positions: Tensor, segments: Tensor | None, cache: Cache | None) -> Tensor:
         angles = self.rope(positions)
         turns = PerLayer(angles if turned else None for turned in self.turned)
         return self.norm(self.layers(self.embed(x), masks, turns, cache))

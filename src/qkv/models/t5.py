@@ -23,6 +23,7 @@ from ..layers import (
     RelativeBias,
 )
 from ..layers.masks import additive, causal_mask, padding_mask
+from ..layers.published import Named
 from ..outputs import ModelOutput
 from .seq2seq import Seq2SeqModel
 from .task import Head
@@ -61,7 +62,7 @@ class T5Config(Config):
     decoder_start_token_id: int | None = 0
 
 
-class Stack(nn.Module):
+class Stack(Named):
     """The encoder or the decoder: blocks, the bias they share, and the norm after them."""
 
     def __init__(self, c: T5Config, decoder: bool):

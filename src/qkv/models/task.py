@@ -26,6 +26,7 @@ class Head:
         tied: path in the head -> path in the body of the weight it shares.
         ignored: published names that files of this task carry and no model needs.
         prefix: what files of this task put before the body's names, if not what the family's others do.
+        name: of the public class, if it is not the body's with the task in place of Model.
     """
 
     cls: type[TaskHead]
@@ -35,6 +36,7 @@ class Head:
     tied: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     prefix: str | None = None
+    name: str = ""
 
 
 class BaseModel(PreTrainedModel):
@@ -47,6 +49,11 @@ class BaseModel(PreTrainedModel):
     def task_model(cls) -> "type[TaskModel]":
         return TaskModel
 
+    @classmethod
+    def class_name(cls, suffix: str) -> str:
+        """The public class of a task of `heads`: "ForMaskedLM" of BertModel is BertForMaskedLM."""
+        return cls.heads[suffix].name or cls.__name__.removesuffix("Model") + suffix
+
     @property
     def max_tokens(self) -> int | None:
         """How long a text can be, by the table of positions; None where nothing bounds it."""
@@ -57,11 +64,10 @@ class BaseModel(PreTrainedModel):
         super().__init_subclass__(**kwargs)
         if not cls.__name__.endswith("Model"):
             return  # a part that families share
-        stem = cls.__name__.removesuffix("Model")
         for suffix, head in cls.heads.items():
             names = {
                 "__module__": cls.__module__,
-                "__doc__": f"{stem} with {(head.cls.__doc__ or 'a head').splitlines()[0]}",
+                "__doc__": f"{cls.__name__.removesuffix('Model')} with {(head.cls.__doc__ or 'a head').splitlines()[0]}",
                 "backbone_class": cls,
                 "head_spec": head,
                 "config_class": cls.config_class,
@@ -70,7 +76,7 @@ class BaseModel(PreTrainedModel):
                 "tied": {f"head.{name}": f"backbone.{source}" for name, source in head.tied.items()},
             }
             bases = (GenerationMixin, cls.task_model()) if head.cls.generates else (cls.task_model(),)
-            made = Initialised(stem + suffix, bases, names)
+            made = Initialised(cls.class_name(suffix), bases, names)
             setattr(sys.modules[cls.__module__], made.__name__, made)
 
 

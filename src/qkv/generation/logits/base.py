@@ -1,13 +1,13 @@
 """LogitsProcessor: a function of the tokens so far and the next token's scores, which gives new scores.
 
-    input_ids (B,T) int64, scores (B,V) float -> scores (B,V); rows do not see each other, the arguments stay as they are.
+    input_ids (B,T) int64, scores (B,V) float -> scores (B,V); rows do not see each other; arguments stay unchanged.
 
 Shapes: B rows, T tokens so far (prompt included), V vocabulary.
 """
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any
@@ -67,6 +67,13 @@ def _further_arguments(function: Callable[..., Tensor]) -> tuple[tuple[str, ...]
     return required, optional, any(p.kind is p.VAR_KEYWORD for p in found)
 
 
+def merged(made: list[Any], given: Iterable[Any]) -> list[Any]:
+    """What a configuration asks for, then what the caller gives, which takes the place of what has the same class."""
+    given = list(given)
+    found = [next((one for one in given if type(one) is type(default)), default) for default in made]
+    return found + [one for one in given if not any(one is other for other in found)]
+
+
 # ------------------------------------------------------------------------------------------------ arguments
 
 
@@ -97,8 +104,9 @@ def token_ids(name: str, value: Any, least: int | None = 0) -> Tensor:
     if isinstance(value, Tensor):
         require(not value.is_floating_point() and value.dtype != torch.bool, name, value, allowed)
         value = value.flatten().tolist()
-    ids = [value] if isinstance(value, Integral) else list(value) if isinstance(value, list | tuple | set) else [None]
-    require(all(is_count(i, -(2**62) if least is None else least) for i in ids), name, value, allowed)
+    ids: Any = [value] if isinstance(value, Integral) else value
+    fits = isinstance(ids, list | tuple | set) and all(is_count(i, -(2**62) if least is None else least) for i in ids)
+    require(fits, name, value, allowed)
     return torch.tensor([int(i) for i in ids], dtype=torch.long, device="cpu")
 
 

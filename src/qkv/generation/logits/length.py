@@ -35,9 +35,7 @@ class MinNewTokensLengthLogitsProcessor(LogitsProcessor):
         min_new_tokens: at least 0.
     """
 
-    def __init__(
-        self, prompt_length_to_skip: int, min_new_tokens: int, eos_token_id: TokenIds, device: object = "cpu"
-    ):
+    def __init__(self, prompt_length_to_skip: int, min_new_tokens: int, eos_token_id: TokenIds, device: object = "cpu"):
         allowed = "an integer of at least 0"
         require(is_count(prompt_length_to_skip), "prompt_length_to_skip", prompt_length_to_skip, allowed)
         require(is_count(min_new_tokens), "min_new_tokens", min_new_tokens, allowed)

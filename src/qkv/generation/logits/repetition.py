@@ -56,9 +56,7 @@ class EncoderRepetitionPenaltyLogitsProcessor(LogitsProcessor):
         self.encoder_input_ids = encoder_input_ids
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        return _penalized(
-            per_row(self.encoder_input_ids, scores.shape[0], "encoder_input_ids"), scores, self.penalty
-        )
+        return _penalized(per_row(self.encoder_input_ids, scores.shape[0], "encoder_input_ids"), scores, self.penalty)
 
 
 def _completing(windows: Tensor, input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -126,8 +124,15 @@ class HammingDiversityLogitsProcessor(LogitsProcessor):
         self.num_beams = num_beams
         self.group_size = num_beams // num_beam_groups
 
-    def __call__(self, input_ids: Tensor, scores: Tensor, current_tokens: Tensor, beam_group_idx: int) -> Tensor:
-        """Args: scores: (P*G,V) of one group. current_tokens: (P*beams,) chosen at this step. beam_group_idx: from 0."""
+    def __call__(  # type: ignore[override]
+        self, input_ids: Tensor, scores: Tensor, current_tokens: Tensor, beam_group_idx: int
+    ) -> Tensor:
+        """The scores (P*G,V) of one group's beams.
+
+        Args:
+            current_tokens: (P*num_beams,) int64, chosen at this step; those of later groups do not matter.
+            beam_group_idx: of the group, from 0.
+        """
         if not beam_group_idx:
             return scores
         chosen = current_tokens.view(-1, self.num_beams)[:, : beam_group_idx * self.group_size]

@@ -1,6 +1,7 @@
 """Sequences of tokens that are encouraged, forbidden or the only ones allowed."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import torch
@@ -21,12 +22,14 @@ class SequenceBiasLogitsProcessor(LogitsProcessor):
 
     def __init__(self, sequence_bias: Mapping[tuple[int, ...], float] | Sequence[Any]):
         pairs = list(sequence_bias.items()) if isinstance(sequence_bias, Mapping) else sequence_bias
-        allowed = "a non-empty {(id, ...): bias} or [[[id, ...], bias], ...] with ids of at least 0 and biases as numbers"
+        allowed = (
+            "a non-empty {(id, ...): bias} or [[[id, ...], bias], ...] with ids of at least 0 and biases as numbers"
+        )
         require(isinstance(pairs, list | tuple) and bool(pairs), "sequence_bias", sequence_bias, allowed)
         for pair in pairs:
             require(isinstance(pair, list | tuple) and len(pair) == 2, "sequence_bias", sequence_bias, allowed)
             ids, bias = pair
-            fits = is_token_list(ids) and len(ids) > 0 and isinstance(bias, int | float) and bias == bias
+            fits = is_token_list(ids) and len(ids) > 0 and isinstance(bias, Real) and bias == bias
             require(fits, "sequence_bias", sequence_bias, allowed)
         self.sequence_bias = {tuple(map(int, ids)): float(bias) for ids, bias in pairs}
         self._prepared: tuple[Any, Tensor, list[tuple[Tensor, Tensor, Tensor]]] | None = None
@@ -128,6 +131,6 @@ class PrefixConstrainedLogitsProcessor(LogitsProcessor):
                 f"prefix_allowed_tokens_fn allows no token for prompt {prompt} after {ids.shape[0]} tokens. "
                 "Let it return at least one id, such as the end of sequence."
             )
-        fits = not found.is_floating_point() and 0 <= int(found.min()) and int(found.max()) < size
+        fits = not found.is_floating_point() and int(found.min()) >= 0 and int(found.max()) < size
         require(fits, f"prefix_allowed_tokens_fn({prompt}, ...)", found.tolist(), f"ids from 0 to {size - 1}")
         return found

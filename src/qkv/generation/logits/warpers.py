@@ -37,9 +37,7 @@ class Filter(LogitsProcessor):
     """
 
     def __init__(self, filter_value: float = EXCLUDED, min_tokens_to_keep: int = 1):
-        require(
-            is_count(min_tokens_to_keep, 1), "min_tokens_to_keep", min_tokens_to_keep, "an integer of at least 1"
-        )
+        require(is_count(min_tokens_to_keep, 1), "min_tokens_to_keep", min_tokens_to_keep, "an integer of at least 1")
         self.filter_value = filter_value
         self.min_tokens_to_keep = min_tokens_to_keep
 

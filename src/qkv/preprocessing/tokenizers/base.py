@@ -123,7 +123,7 @@ class PreTrainedTokenizer(TextEncoder):
         from .loading import load_tokenizer
 
         name = pretrained_model_name_or_path
-        if isinstance(name, (str, os.PathLike)) and os.path.isfile(name):
+        if isinstance(name, (str, os.PathLike)) and os.path.isfile(name) and not os.fspath(name).endswith(".gguf"):
             argument = "tokenizer_file" if os.fspath(name).endswith("tokenizer.json") else "vocab_file"
             return cls(**{argument: name}, **kwargs)
         repo, kwargs = open_with(name, kwargs)

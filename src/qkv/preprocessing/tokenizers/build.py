@@ -19,6 +19,7 @@ from . import sentencepiece as spm
 from .rustfile import guarded, read_text
 
 SPACE = "▁"  # what SentencePiece writes for a space
+MARKED = (spm.CONTROL, spm.USER_DEFINED)
 Vocab = list[tuple[str, float]]
 
 
@@ -100,6 +101,12 @@ def frame(rust: Tokenizer, single: str, pair: str, tokens: set[str]) -> None:
     )
 
 
+def bracket(rust: Tokenizer, first: str | None, last: str | None) -> None:
+    """Put one token before and one after each text, of a pair too; None for no token."""
+    parts = [[f"{first}:{i}"] * bool(first) + [f"${'AB'[i]}:{i}"] + [f"{last}:{i}"] * bool(last) for i in (0, 1)]
+    frame(rust, " ".join(parts[0]), " ".join(parts[0] + parts[1]), {token for token in (first, last) if token})
+
+
 def sentencepiece(
     source: Any,
     arrange: Callable[[spm.Model], tuple[Vocab, int]] | None = None,
@@ -110,6 +117,16 @@ def sentencepiece(
     arrange: the vocabulary in the order of the checkpoint's ids, and the id of the unknown token, where it differs.
     """
     model = spm.read(Path(source))
+    return from_pieces(model, source, arrange, byte_fallback), model
+
+
+def from_pieces(
+    model: spm.Model,
+    source: Any,
+    arrange: Callable[[spm.Model], tuple[Vocab, int]] | None = None,
+    byte_fallback: bool = False,
+) -> Tokenizer:
+    """The same from a model that is read; source: its name, for messages."""
     vocab, unknown = arrange(model) if arrange else (scores(model), model.unk_id)
     if model.algorithm == spm.UNIGRAM:
         rust = guarded(lambda: Tokenizer(models.Unigram(vocab, unknown, byte_fallback)), source)
@@ -122,9 +139,14 @@ def sentencepiece(
             ),
             source,
         )
-    marked = [piece for piece in model.pieces if piece.kind in (spm.CONTROL, spm.USER_DEFINED) and piece.text]
+    mark(rust, model.pieces)
+    return rust
+
+
+def mark(rust: Tokenizer, pieces: Sequence[spm.Piece]) -> None:
+    """Control pieces become special tokens, user-defined ones tokens that are looked for in the text as it is."""
+    marked = [piece for piece in pieces if piece.kind in MARKED and piece.text]
     rust.add_tokens([AddedToken(one.text, normalized=False, special=one.kind == spm.CONTROL) for one in marked])
-    return rust, model
 
 
 def scores(model: spm.Model) -> Vocab:

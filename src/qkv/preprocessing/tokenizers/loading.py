@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from tokenizers import AddedToken
 
 from qkv.errors import nearest, short
+from qkv.gguf import GGUFRepo
 
+from . import gguf
 from .base import PreTrainedTokenizer
 from .construct import check_kinds
 from .special import FLAGS, LISTS, ROLES
@@ -55,7 +57,10 @@ def load_tokenizer(repo: Repo, cls: type[PreTrainedTokenizer] | None = None, **k
     named = config.get(
         "tokenizer_class"
     )  # a class nobody here knows may cut text in any way: no guessing from its files
-    cls, files = _files(repo, cls, guess=not cls.vocab_files_names and (named is None or str(named) in CLASSES))
+    if isinstance(repo, GGUFRepo):
+        files: dict[str, Any] = {"tokenizer_object": gguf.from_metadata(repo.metadata, options, str(repo.name))}
+    else:
+        cls, files = _files(repo, cls, guess=not cls.vocab_files_names and (named is None or str(named) in CLASSES))
     tokenizer = cls(**files, **options)
     tokenizer.saved_class = saved_class or tokenizer.saved_class
     return tokenizer

@@ -158,9 +158,7 @@ class LlamaTokenizer(PreTrainedTokenizer):
             return
         first = self.bos_token if options["add_bos_token"] else None
         last = self.eos_token if options["add_eos_token"] else None
-        tokens = {token for token in (first, last) if token}
-        parts = [[f"{first}:{i}"] * bool(first) + [f"${'AB'[i]}:{i}"] + [f"{last}:{i}"] * bool(last) for i in (0, 1)]
-        build.frame(rust, " ".join(parts[0]), " ".join(parts[0] + parts[1]), tokens)
+        build.bracket(rust, first, last)
 
 
 def _one_space() -> Any:

@@ -1,0 +1,295 @@
+"""Chat templates in a sandbox: Jinja without files, code, private attributes or endless work. The only door to jinja2.
+
+What is special: before a template is compiled its syntax tree is changed so that every loop, macro, comparison and `~`
+charges a budget (template_limits.py); calls, operators, filters and output do so through the environment's hooks. Time
+and memory are bounded whatever the template is. Jinja2's own filters for web pages are not there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Template, TemplateError, TemplateSyntaxError, nodes, pass_context
+from jinja2.ext import Extension, loopcontrols
+from jinja2.runtime import LoopContext, Macro
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter, SecurityError, safe_range
+from jinja2.utils import Namespace
+from jinja2.visitor import NodeTransformer
+from markupsafe import Markup
+
+from . import template_limits as limits
+from .template_limits import LimitError, Run, charge, consume, consumed, joined
+
+MAX_TEMPLATE = 2**18  # bytes
+LEFT_OUT = ("filesizeformat", "forceescape", "pprint", "striptags", "urlencode", "urlize", "wordwrap", "xmlattr")
+ALL_OPERATORS = frozenset({"+", "-", "*", "/", "//", "%", "**"})
+EQUALITY = {"eq", "ne", "lt", "lteq", "gt", "gteq"}
+CHARGING = (charge, consumed, joined)
+OF_JINJA = ("_loop_vars", "_block_vars", "caller")  # arguments it adds to calls
+
+
+class ChatTemplateError(TemplateError, ValueError):
+    """A chat template that cannot be rendered; the message names its line."""
+
+
+def render(text: str, variables: Mapping[str, Any]) -> tuple[str, list[tuple[int, int]]]:
+    """The text a template makes, and the spans of characters inside its `{% generation %}` blocks.
+
+    variables: plain data (see chat.py); the larger it is, the more work is allowed.
+    Raises ChatTemplateError, a ValueError and a jinja2.TemplateError: not a template, an error while it runs, its own
+    `raise_exception`, an access the sandbox refuses, or more work or output than allowed.
+    """
+    run = Run()
+    run.left += limits.PER_INPUT * limits.weight(variables, limits.MAX_OUTPUT)
+    token = limits.current.set(run)
+    try:
+        parts = []
+        for part in _compiled(text).generate(variables):
+            parts.append(part)
+            run.written += len(part)
+            if run.written > limits.MAX_OUTPUT:
+                raise LimitError(f"it writes more than {limits.MAX_OUTPUT} characters")
+        return "".join(parts), run.spans
+    except Exception as error:  # a template may raise anything
+        raise ChatTemplateError(_explained(error)) from error
+    finally:
+        limits.current.reset(token)
+
+
+def _explained(error: Exception) -> str:
+    line, trace = getattr(error, "lineno", None), error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    where = f"Chat template, line {line}" if line else "Chat template"
+    reason = str(error) or type(error).__name__
+    if isinstance(error, RecursionError):
+        reason = "it calls itself too deeply"
+    return f"{where}: {reason if len(reason) <= 300 else reason[:299] + '…'}"
+
+
+@lru_cache(maxsize=32)
+def _compiled(text: str) -> Template:
+    if len(text.encode("utf-8", "replace")) > MAX_TEMPLATE:
+        raise LimitError(f"it is longer than {MAX_TEMPLATE} bytes")
+    sandbox = _sandbox()
+    tree = _Charging().visit(sandbox.parse(text))
+    return Template.from_code(sandbox, sandbox.compile(tree), sandbox.make_globals(None))
+
+
+@lru_cache(maxsize=1)
+def _sandbox() -> _Sandbox:
+    sandbox = _Sandbox(
+        trim_blocks=True, lstrip_blocks=True, optimized=False, extensions=[_Generation, loopcontrols], finalize=_shown
+    )
+    sandbox.filters["tojson"] = tojson
+    for name in LEFT_OUT:
+        del sandbox.filters[name]
+    sandbox.filters.update({name: limits.metered(name, function) for name, function in sandbox.filters.items()})
+    sandbox.tests.update({name: limits.compared(sandbox.tests[name]) for name in limits.COMPARISONS})
+    del sandbox.globals["lipsum"]
+    sandbox.globals.update(
+        range=_range, dict=_Dict(), namespace=_Namespace, raise_exception=raise_exception, strftime_now=strftime_now
+    )
+    return sandbox
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """The hooks through which compiled templates act."""
+
+    intercepted_binops = ALL_OPERATORS
+    charge, consumed, joined = map(staticmethod, CHARGING)  # what _Charging puts calls to into templates
+
+    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
+        if __obj in CHARGING:
+            return __obj(*args)
+        charge(limits.STEP)
+        if not isinstance(__obj, (Macro, LoopContext)) and __obj is not _Namespace:
+            args = tuple(map(limits.listed, args))
+            limits.call(__obj, args, {name: value for name, value in kwargs.items() if name not in OF_JINJA})
+        result = super().call(__context, __obj, *args, **kwargs)
+        charge(limits.size(result))
+        return result
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        limits.operate(operator, left, right)
+        return super().call_binop(context, operator, left, right)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(argument, tuple):
+            consume(argument)
+        result = super().getitem(obj, argument)
+        if isinstance(argument, slice):
+            charge(limits.size(result))
+        return result
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        return super().is_safe_attribute(obj, attr, value) and limits.allowed(obj, attr, value)
+
+    def wrap_str_format(self, value: Any) -> Any:
+        if super().wrap_str_format(value) is None:
+            return None
+        text, by_name = value.__self__, value.__name__ == "format_map"
+        if isinstance(text, Markup):
+            raise SecurityError("`format` of text marked as safe")
+
+        def formatted(*args: Any, **kwargs: Any) -> str:
+            return _Formatter(self).vformat(text, () if by_name else args, args[0] if by_name else kwargs)
+
+        return formatted
+
+
+class _Formatter(SandboxedFormatter):
+    """`str.format` for names and positions alone, each field charged for."""
+
+    def get_field(self, field_name: str, args: Any, kwargs: Any) -> tuple[Any, str]:
+        if "." in field_name or "[" in field_name:
+            raise SecurityError(f"a format string may not look into its arguments, as {field_name[:40]!r} does")
+        found = super().get_field(field_name, args, kwargs)
+        consume(found[0])
+        return found
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        charge(sum(map(int, re.findall(r"\d+", format_spec))))
+        return super().format_field(value, format_spec)
+
+
+class _Charging(NodeTransformer):
+    """Puts charges into a syntax tree where the environment has no hook, and refuses tags that chats do not need."""
+
+    def visit_For(self, node: nodes.For) -> nodes.Node:
+        charging = self._charge(node.body)
+        if node.test is not None:
+            node.test = nodes.And(self._charge([node.test]), node.test)
+        return self._charged(node, charging)
+
+    def visit_Macro(self, node: Any) -> nodes.Node:
+        return self._charged(node, self._charge(node.body))
+
+    visit_Block = visit_CallBlock = visit_Macro
+
+    def _charge(self, body: list[Any]) -> nodes.Call:
+        every = [node for part in body for node in (part, *part.find_all(nodes.Node))]
+        literal = sum(len(node.data) for node in every if isinstance(node, nodes.TemplateData))
+        return _call("charge", [nodes.Const(limits.STEP * len(every) + literal)], body[0].lineno if body else 0)
+
+    def _charged(self, node: Any, charging: nodes.Call) -> nodes.Node:
+        self.generic_visit(node)
+        node.body.insert(0, nodes.ExprStmt(charging, lineno=node.lineno))
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
+        self.generic_visit(node)
+        return _call("joined", node.nodes, node.lineno)
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
+        self.generic_visit(node)
+        sides = [node, *node.ops]
+        bounded = any(isinstance(side.expr, nodes.Const) for side in sides)
+        if not (bounded and EQUALITY.issuperset(one.op for one in node.ops)):
+            for side in sides:
+                side.expr = self._read(side.expr)
+        return node
+
+    def visit_Pair(self, node: nodes.Pair) -> nodes.Node:
+        self.generic_visit(node)
+        node.key = self._read(node.key)
+        return node
+
+    def _read(self, node: Any) -> nodes.Expr:
+        return node if isinstance(node, nodes.Const) else _call("consumed", [node], node.lineno)
+
+    def visit_Include(self, node: Any) -> nodes.Node:
+        raise TemplateSyntaxError(f"{type(node).__name__} is not for chat templates, which are one text", node.lineno)
+
+    visit_Extends = visit_Import = visit_FromImport = visit_ScopedEvalContextModifier = visit_Include
+
+
+def _call(name: str, arguments: list[Any], line: int) -> nodes.Call:
+    return nodes.Call(nodes.EnvironmentAttribute(name), arguments, [], None, None).set_lineno(line)
+
+
+class _Generation(Extension):
+    """`{% generation %}` ... `{% endgeneration %}`: what the assistant said, to be found again in the text."""
+
+    tags = {"generation"}
+
+    def parse(self, parser: Any) -> nodes.Node:
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return nodes.CallBlock(self.call_method("mark"), [], [], body, lineno=line)
+
+    def mark(self, caller: Any) -> str:
+        run, text = limits.current.get(), caller()
+        run.spans.append((run.written, run.written + len(text)))
+        return text
+
+
+class _Namespace(Namespace):
+    """`namespace()` without private names, and without a repr that shows what it holds."""
+
+    def __init__(*args: Any, **kwargs: Any) -> None:  # `self` may be a name it holds
+        Namespace.__init__(args[0])
+        for name, value in dict(*args[1:], **kwargs).items():
+            args[0][name] = value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if str(name).startswith("_"):
+            raise SecurityError(f"a namespace holds no private names such as {name[:40]!r}")
+        super().__setitem__(name, value)
+
+    def __repr__(self) -> str:
+        return "<Namespace>"
+
+
+class _Dict:
+    """`dict()` and `dict.fromkeys()`, without the class."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
+        return dict(*args, **kwargs)
+
+    fromkeys = staticmethod(dict.fromkeys)
+
+
+@pass_context
+def _shown(context: Any, value: Any) -> Any:
+    return consumed(value)
+
+
+def _range(*numbers: int) -> range:
+    if any(abs(number) > 2**63 for number in numbers):  # their hashes collide
+        raise LimitError("range() of more than 64 bits")
+    return safe_range(*numbers)
+
+
+def raise_exception(message: str) -> None:
+    """What a template calls for a conversation it cannot write."""
+    raise TemplateError(message)
+
+
+def strftime_now(format: str) -> str:
+    """The local time, in a format of at most 200 characters."""
+    if len(format) > 200:
+        raise LimitError("strftime_now() takes a format of at most 200 characters")
+    return datetime.now().strftime(format)
+
+
+def tojson(
+    value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: bool = False
+) -> str:
+    """JSON as written by json.dumps, without escapes for HTML. An indent has at most 16 characters."""
+    if indent is not None:
+        if (indent if isinstance(indent, int) else len(indent)) > 16:
+            raise LimitError("tojson() takes an indent of at most 16")
+        consume(value, rate=8)
+    consume(value, rate=sum(map(len, separators or ())))
+    encoder = json.JSONEncoder(
+        ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+    )
+    return "".join(limits.written(encoder.iterencode(value)))

@@ -11,7 +11,7 @@ import gguf
 import numpy as np
 
 VOCABULARIES = Path(__file__).parent / "parity" / "tokenizers" / "vocab"
-HIDDEN, LAYERS, HEADS, KV_HEADS, WIDTH, VOCAB = 64, 2, 4, 2, 96, 40
+HIDDEN, LAYERS, HEADS, KV_HEADS, WIDTH, VOCAB = 64, 2, 4, 2, 256, 40
 ARCHITECTURES = {
     **{name: name for name in ("llama", "qwen2", "qwen3", "gemma", "gemma2", "phi3", "granite", "olmo2", "smollm3")},
     "gemma3": "gemma3_text",
@@ -137,6 +137,8 @@ def write(
     else:
         settings |= {"attention.head_count_kv": KV_HEADS, "attention.layer_norm_rms_epsilon": 1e-5}
         settings |= {"rope.freq_base": 20000.0, "attention.key_length": head, "attention.value_length": head}
+    if architecture in ("gemma2", "gemma3"):
+        settings["attention.sliding_window"] = 32
     put(writer, {f"{architecture}.{key}": value for key, value in (settings | (extra or {})).items()})
     put(writer, toy_vocabulary() if vocabulary is None else vocabulary)
     weights = checkpoint(architecture, tied or architecture in TIED)
@@ -157,11 +159,11 @@ def write(
 def add(writer: gguf.GGUFWriter, name: str, tensor: np.ndarray, packing: str) -> None:
     """Matrices are packed; what has one dimension stays float32, as in published files."""
     kind = gguf.GGMLQuantizationType[packing]
-    if tensor.ndim == 1 or packing == "F32":
+    if tensor.ndim == 1 or packing == "F32" or packing in SUPERBLOCKS and tensor.shape[-1] % 256:
         writer.add_tensor(name, tensor)
     elif packing in SUPERBLOCKS:
         size, scales = SUPERBLOCKS[packing]
-        blocks = (numbers((tensor.size // 256, size), len(name)) * 1024 + 512).astype(np.uint8)
+        blocks = ((numbers((tensor.size // 256, size), len(name)) + 0.5) * 256).astype(np.uint8)
         for at in scales:
             blocks[:, at : at + 2] = np.frombuffer(np.float16(0.0078125).tobytes(), dtype=np.uint8)
         writer.add_tensor(name, blocks.reshape(tensor.shape[0], -1), raw_dtype=kind)
@@ -188,7 +190,8 @@ def toy_vocabulary(**changes: object) -> dict:
     """Forty tokens of SentencePiece's kind."""
     tokens = ["<unk>", "<s>", "</s>", *(f"t{i}" for i in range(3, VOCAB))]
     values = {"model": "llama", "tokens": tokens, "scores": [-float(i) for i in range(VOCAB)]}
-    values |= {"token_type": [2, 3, 3] + [1] * (VOCAB - 3), "bos_token_id": 1, "eos_token_id": 2}
+    values |= {"token_type": [2, 3, 3] + [1] * (VOCAB - 3)}
+    values |= {"bos_token_id": 1, "eos_token_id": 2, "padding_token_id": 0}
     return {f"tokenizer.ggml.{key}": value for key, value in (values | changes).items()}
 
 

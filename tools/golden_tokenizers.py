@@ -81,6 +81,22 @@ def train() -> None:
             "remove_extra_whitespaces": False,
             "user_defined_symbols": "<sep>,▁▁▁▁",
         },
+        "gemma": {
+            "pad_id": 0,
+            "eos_id": 1,
+            "bos_id": 2,
+            "unk_id": 3,
+            "bos_piece": "<bos>",
+            "eos_piece": "<eos>",
+            "model_type": "bpe",
+            "byte_fallback": True,
+            "normalization_rule_name": "identity",
+            "split_digits": True,
+            "add_dummy_prefix": False,
+            "remove_extra_whitespaces": False,
+            "allow_whitespace_only_pieces": True,
+            "user_defined_symbols": "<mask>,<start_of_turn>,<end_of_turn>,▁▁,▁▁▁▁",
+        },
     }
     for name, options in kinds.items():
         out = io.BytesIO()

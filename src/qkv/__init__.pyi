@@ -12,6 +12,66 @@ from .auto import AutoModelForSeq2SeqLM as AutoModelForSeq2SeqLM
 from .auto import AutoModelForSequenceClassification as AutoModelForSequenceClassification
 from .auto import AutoTokenizer as AutoTokenizer
 from .config import Config as Config
+from .generation.config import GenerationConfig as GenerationConfig
+from .generation.constraints import Constraint as Constraint
+from .generation.constraints import ConstraintListState as ConstraintListState
+from .generation.constraints import DisjunctiveConstraint as DisjunctiveConstraint
+from .generation.constraints import PhrasalConstraint as PhrasalConstraint
+from .generation.logits import ClassifierFreeGuidanceLogitsProcessor as ClassifierFreeGuidanceLogitsProcessor
+from .generation.logits import EncoderNoRepeatNGramLogitsProcessor as EncoderNoRepeatNGramLogitsProcessor
+from .generation.logits import EncoderRepetitionPenaltyLogitsProcessor as EncoderRepetitionPenaltyLogitsProcessor
+from .generation.logits import EpsilonLogitsWarper as EpsilonLogitsWarper
+from .generation.logits import EtaLogitsWarper as EtaLogitsWarper
+from .generation.logits import ExponentialDecayLengthPenalty as ExponentialDecayLengthPenalty
+from .generation.logits import ForcedBOSTokenLogitsProcessor as ForcedBOSTokenLogitsProcessor
+from .generation.logits import ForcedEOSTokenLogitsProcessor as ForcedEOSTokenLogitsProcessor
+from .generation.logits import GrammarLogitsProcessor as GrammarLogitsProcessor
+from .generation.logits import HammingDiversityLogitsProcessor as HammingDiversityLogitsProcessor
+from .generation.logits import InfNanRemoveLogitsProcessor as InfNanRemoveLogitsProcessor
+from .generation.logits import LogitNormalization as LogitNormalization
+from .generation.logits import LogitsProcessor as LogitsProcessor
+from .generation.logits import LogitsProcessorList as LogitsProcessorList
+from .generation.logits import MinLengthLogitsProcessor as MinLengthLogitsProcessor
+from .generation.logits import MinNewTokensLengthLogitsProcessor as MinNewTokensLengthLogitsProcessor
+from .generation.logits import MinPLogitsWarper as MinPLogitsWarper
+from .generation.logits import NoBadWordsLogitsProcessor as NoBadWordsLogitsProcessor
+from .generation.logits import NoRepeatNGramLogitsProcessor as NoRepeatNGramLogitsProcessor
+from .generation.logits import PrefixConstrainedLogitsProcessor as PrefixConstrainedLogitsProcessor
+from .generation.logits import RepetitionPenaltyLogitsProcessor as RepetitionPenaltyLogitsProcessor
+from .generation.logits import SequenceBiasLogitsProcessor as SequenceBiasLogitsProcessor
+from .generation.logits import SuppressTokensAtBeginLogitsProcessor as SuppressTokensAtBeginLogitsProcessor
+from .generation.logits import SuppressTokensLogitsProcessor as SuppressTokensLogitsProcessor
+from .generation.logits import SynthIDTextWatermarkingConfig as SynthIDTextWatermarkingConfig
+from .generation.logits import SynthIDTextWatermarkLogitsProcessor as SynthIDTextWatermarkLogitsProcessor
+from .generation.logits import TemperatureLogitsWarper as TemperatureLogitsWarper
+from .generation.logits import TopHLogitsWarper as TopHLogitsWarper
+from .generation.logits import TopKLogitsWarper as TopKLogitsWarper
+from .generation.logits import TopPLogitsWarper as TopPLogitsWarper
+from .generation.logits import TypicalLogitsWarper as TypicalLogitsWarper
+from .generation.logits import (
+    UnbatchedClassifierFreeGuidanceLogitsProcessor as UnbatchedClassifierFreeGuidanceLogitsProcessor,
+)
+from .generation.logits import WatermarkDetector as WatermarkDetector
+from .generation.logits import WatermarkDetectorOutput as WatermarkDetectorOutput
+from .generation.logits import WatermarkingConfig as WatermarkingConfig
+from .generation.logits import WatermarkLogitsProcessor as WatermarkLogitsProcessor
+from .generation.mixin import GenerationMixin as GenerationMixin
+from .generation.stopping import ConfidenceCriteria as ConfidenceCriteria
+from .generation.stopping import EosTokenCriteria as EosTokenCriteria
+from .generation.stopping import MaxLengthCriteria as MaxLengthCriteria
+from .generation.stopping import MaxTimeCriteria as MaxTimeCriteria
+from .generation.stopping import StoppingCriteria as StoppingCriteria
+from .generation.stopping import StoppingCriteriaList as StoppingCriteriaList
+from .generation.stopping import StopStringCriteria as StopStringCriteria
+from .generation.streamers import AsyncTextIteratorStreamer as AsyncTextIteratorStreamer
+from .generation.streamers import BaseStreamer as BaseStreamer
+from .generation.streamers import TextIteratorStreamer as TextIteratorStreamer
+from .generation.streamers import TextStreamer as TextStreamer
+from .layers.cache import Cache as Cache
+from .layers.cache import DynamicCache as DynamicCache
+from .layers.cache import EncoderDecoderCache as EncoderDecoderCache
+from .layers.cache import QuantizedCache as QuantizedCache
+from .layers.cache import StaticCache as StaticCache
 from .models.base import PreTrainedModel as PreTrainedModel
 from .models.bert import BertConfig as BertConfig
 from .models.bert import BertModel as BertModel
@@ -21,10 +81,36 @@ from .models.deberta_v2 import DebertaV2Config as DebertaV2Config
 from .models.deberta_v2 import DebertaV2Model as DebertaV2Model
 from .models.distilbert import DistilBertConfig as DistilBertConfig
 from .models.distilbert import DistilBertModel as DistilBertModel
+from .models.gemma import GemmaConfig as GemmaConfig
+from .models.gemma import GemmaModel as GemmaModel
+from .models.gemma2 import Gemma2Config as Gemma2Config
+from .models.gemma2 import Gemma2Model as Gemma2Model
+from .models.gemma3 import Gemma3TextConfig as Gemma3TextConfig
+from .models.gemma3 import Gemma3TextModel as Gemma3TextModel
 from .models.gpt2 import GPT2Config as GPT2Config
 from .models.gpt2 import GPT2Model as GPT2Model
+from .models.gpt_neox import GPTNeoXConfig as GPTNeoXConfig
+from .models.gpt_neox import GPTNeoXModel as GPTNeoXModel
+from .models.granite import GraniteConfig as GraniteConfig
+from .models.granite import GraniteModel as GraniteModel
+from .models.llama import LlamaConfig as LlamaConfig
+from .models.llama import LlamaModel as LlamaModel
+from .models.mistral import MistralConfig as MistralConfig
+from .models.mistral import MistralModel as MistralModel
+from .models.olmo2 import Olmo2Config as Olmo2Config
+from .models.olmo2 import Olmo2Model as Olmo2Model
+from .models.opt import OPTConfig as OPTConfig
+from .models.opt import OPTModel as OPTModel
+from .models.phi3 import Phi3Config as Phi3Config
+from .models.phi3 import Phi3Model as Phi3Model
+from .models.qwen2 import Qwen2Config as Qwen2Config
+from .models.qwen2 import Qwen2Model as Qwen2Model
+from .models.qwen3 import Qwen3Config as Qwen3Config
+from .models.qwen3 import Qwen3Model as Qwen3Model
 from .models.roberta import RobertaConfig as RobertaConfig
 from .models.roberta import RobertaModel as RobertaModel
+from .models.smollm3 import SmolLM3Config as SmolLM3Config
+from .models.smollm3 import SmolLM3Model as SmolLM3Model
 from .models.t5 import T5Config as T5Config
 from .models.t5 import T5Model as T5Model
 from .models.task import TaskModel
@@ -34,6 +120,8 @@ from .outputs import CausalLMOutput, MaskedLMOutput, Seq2SeqLMOutput, SequenceCl
 from .outputs import ModelOutput as ModelOutput
 from .pipelines import Pipeline as Pipeline
 from .pipelines import pipeline as pipeline
+from .pipelines.text_classification import TextClassificationPipeline as TextClassificationPipeline
+from .pipelines.text_generation import TextGenerationPipeline as TextGenerationPipeline
 from .preprocessing.tokenizers import AlbertTokenizer as AlbertTokenizer
 from .preprocessing.tokenizers import BatchEncoding as BatchEncoding
 from .preprocessing.tokenizers import BertTokenizer as BertTokenizer
@@ -49,6 +137,7 @@ from .preprocessing.tokenizers import PreTrainedTokenizerFast as PreTrainedToken
 from .preprocessing.tokenizers import RobertaTokenizer as RobertaTokenizer
 from .preprocessing.tokenizers import T5Tokenizer as T5Tokenizer
 from .preprocessing.tokenizers import XLMRobertaTokenizer as XLMRobertaTokenizer
+from .seed import set_seed as set_seed
 
 __version__: str
 __all__: list[str]
@@ -73,7 +162,7 @@ class _MaskedLM(TaskModel):
         **inputs: Any,
     ) -> MaskedLMOutput: ...
 
-class _CausalLM(TaskModel):
+class _CausalLM(GenerationMixin, TaskModel):
     def __call__(
         self,
         input_ids: Tensor | None = ...,
@@ -83,7 +172,7 @@ class _CausalLM(TaskModel):
         **inputs: Any,
     ) -> CausalLMOutput: ...
 
-class _Seq2SeqLM(TaskModel):
+class _Seq2SeqLM(GenerationMixin, TaskModel):
     def __call__(
         self,
         input_ids: Tensor | None = ...,
@@ -103,8 +192,34 @@ class DistilBertForMaskedLM(_MaskedLM): ...
 class DistilBertForSequenceClassification(_SequenceClassifier): ...
 class GPT2ForSequenceClassification(_SequenceClassifier): ...
 class GPT2LMHeadModel(_CausalLM): ...
+class GPTNeoXForCausalLM(_CausalLM): ...
+class GPTNeoXForSequenceClassification(_SequenceClassifier): ...
+class Gemma2ForCausalLM(_CausalLM): ...
+class Gemma2ForSequenceClassification(_SequenceClassifier): ...
+class Gemma3ForCausalLM(_CausalLM): ...
+class Gemma3TextForSequenceClassification(_SequenceClassifier): ...
+class GemmaForCausalLM(_CausalLM): ...
+class GemmaForSequenceClassification(_SequenceClassifier): ...
+class GraniteForCausalLM(_CausalLM): ...
+class GraniteForSequenceClassification(_SequenceClassifier): ...
+class LlamaForCausalLM(_CausalLM): ...
+class LlamaForSequenceClassification(_SequenceClassifier): ...
+class MistralForCausalLM(_CausalLM): ...
+class MistralForSequenceClassification(_SequenceClassifier): ...
+class OPTForCausalLM(_CausalLM): ...
+class OPTForSequenceClassification(_SequenceClassifier): ...
+class Olmo2ForCausalLM(_CausalLM): ...
+class Olmo2ForSequenceClassification(_SequenceClassifier): ...
+class Phi3ForCausalLM(_CausalLM): ...
+class Phi3ForSequenceClassification(_SequenceClassifier): ...
+class Qwen2ForCausalLM(_CausalLM): ...
+class Qwen2ForSequenceClassification(_SequenceClassifier): ...
+class Qwen3ForCausalLM(_CausalLM): ...
+class Qwen3ForSequenceClassification(_SequenceClassifier): ...
 class RobertaForMaskedLM(_MaskedLM): ...
 class RobertaForSequenceClassification(_SequenceClassifier): ...
+class SmolLM3ForCausalLM(_CausalLM): ...
+class SmolLM3ForSequenceClassification(_SequenceClassifier): ...
 class T5ForConditionalGeneration(_Seq2SeqLM): ...
 class T5ForSequenceClassification(_SequenceClassifier): ...
 class XLMRobertaForMaskedLM(_MaskedLM): ...

@@ -69,6 +69,10 @@ class Repo:
         """Sorted names of the files, relative to the subfolder."""
         return listing(self.folder / self._prefix)
 
+    def files_in(self, folder: str) -> list[str]:
+        """Sorted names of the files in a folder of the repository, relative to it; none if it is not there."""
+        return listing(self.folder / self._prefix / folder)
+
     def _locate(self, name: str) -> Path | None:
         path = self.folder / name
         return path if os.path.lexists(path) else None
@@ -100,6 +104,9 @@ class HubRepo(Repo):
         if names is None:
             return listing(folder / self._prefix)
         return sorted(name.removeprefix(self._prefix) for name in names if name.startswith(self._prefix))
+
+    def files_in(self, folder: str) -> list[str]:
+        return [name.removeprefix(f"{folder}/") for name in self.files() if name.startswith(f"{folder}/")]
 
     def _open(self, wanted: str) -> tuple[Path, frozenset[str] | None]:
         folder, names, cause = self._commit

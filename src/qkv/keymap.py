@@ -81,7 +81,7 @@ class KeyMap:
     def below(self) -> dict[str, list[tuple[str, str]]]:
         """Each published path and each path above one -> the (published, our) paths that begin with it."""
         found: dict[str, list[tuple[str, str]]] = {}
-        for ours, theirs in self.owner.items():
+        for theirs, ours in ((theirs, ours) for theirs, rule in self.rules.items() for ours in rule.paths):
             parts = theirs.split(".")
             for end in range(1, len(parts) + 1):
                 found.setdefault(".".join(parts[:end]), []).append((theirs, ours))

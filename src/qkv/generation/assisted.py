@@ -1,8 +1,8 @@
 """Assisted decoding: something cheap guesses several ids ahead, the model checks all guesses in one pass.
 
 The guesses come from a smaller model (Leviathan et al., 2023, arXiv:2211.17192), from the model's own first layers
-(Elhoushi et al., 2024, arXiv:2404.16710), or from the text so far (prompt lookup). Greedy text is that of greedy search,
-whatever is guessed; drawn text has the model's own distribution. Shapes: T ids so far, n guesses, V vocabulary.
+(Elhoushi et al., 2024, arXiv:2404.16710), or from the text so far (prompt lookup). Greedy text is that of greedy
+search, whatever is guessed; drawn text has the model's own distribution. Shapes: T ids so far, n guesses, V vocabulary.
 """
 
 import copy
@@ -35,8 +35,8 @@ class AssistedDecoding(Search):
         ours, theirs = (model.config.vocab_size for model in (self.runner.model, assistant))
         if ours != theirs:
             raise ValueError(
-                f"assistant_model has {theirs} words, this model {ours}: both must have the same tokenizer, since ids are "
-                f"compared. Use a smaller model of the same family, or prompt_lookup_num_tokens."
+                f"assistant_model has {theirs} words, this model {ours}: both must have the same tokenizer, since ids "
+                f"are compared. Use a smaller model of the same family, or prompt_lookup_num_tokens."
             )
         self.guesser = DraftModel(self, Runner(assistant, prompt, cache))
 

@@ -16,8 +16,8 @@ NEVER = -1e9  # the score of what must not be chosen
 
 @dataclass
 class Beams:
-    """Texts with their scores: ids (B,K,L), sum of log-probabilities or final score (B,K), and for each generated id the
-    row of B*K whose scores it was chosen from (B,K,L-prompt), -1 where there is none."""
+    """Texts with their scores: ids (B,K,L); sum of log-probabilities, or final score (B,K); and for each generated id
+    the row of B*K whose scores it was chosen from (B,K,L-prompt), -1 where there is none."""
 
     ids: Tensor
     scores: Tensor
@@ -27,6 +27,11 @@ class Beams:
         """Those with these numbers, (B,K')."""
         rows = torch.arange(len(index), device=index.device)[:, None]
         return Beams(self.ids[rows, index], self.scores[rows, index], self.origins[rows, index])
+
+    @staticmethod
+    def join(parts: "list[Beams]") -> "Beams":
+        """The texts of several next to each other, (B,K+K'+...)."""
+        return Beams(*(torch.cat([getattr(x, f) for x in parts], dim=1) for f in ("ids", "scores", "origins")))
 
     def flat(self, length: int) -> Tensor:
         """All ids up to a length, (B*K,length)."""
@@ -82,12 +87,21 @@ class BeamSearch(Search):
             scores = sums.gather(1, chosen)
         else:
             scores, chosen = sums.topk(min(count, sums.shape[1]))
-        beam = chosen // vocabulary
+        return self._continued(open_, chosen // vocabulary, chosen % vocabulary, scores, length)
+
+    def _continued(  # noqa: PLR0913 (what is continued, and by what)
+        self, open_: Beams, beam: Tensor, token: Tensor, scores: Tensor, length: int, first: int = 0
+    ) -> Beams:
+        """Open texts (B,K) with these numbers (B,C), one id longer and with new scores (B,C).
+
+        Args:
+            first: the number of the first open text among all that a row has.
+        """
         candidates = open_.take(beam)
         candidates.scores = scores
-        candidates.ids[:, :, length] = chosen % vocabulary
-        offset = torch.arange(rows, device=beam.device)[:, None] * self.beams
-        candidates.origins[:, :, length - self.prompt] = beam + offset
+        candidates.ids[:, :, length] = token
+        offset = torch.arange(len(beam), device=beam.device)[:, None] * self.config.num_beams
+        candidates.origins[:, :, length - self.prompt] = beam + offset + first
         return candidates
 
     def _log_probabilities(self, ids: Tensor) -> Tensor:
@@ -111,11 +125,7 @@ class BeamSearch(Search):
         full = finished.all(dim=1, keepdim=True) & (self.config.early_stopping is True)
         scores = candidates.scores / (length - self.prompt) ** self.config.length_penalty
         scores = scores + (full | ~improvable) * NEVER + ~ends * NEVER
-        both = Beams(
-            torch.cat([done.ids, candidates.ids], dim=1),
-            torch.cat([done.scores, scores], dim=1),
-            torch.cat([done.origins, candidates.origins], dim=1),
-        )
+        both = Beams.join([done, Beams(candidates.ids, scores, candidates.origins)])
         chosen = both.scores.topk(self.beams)[1]
         return both.take(chosen), torch.cat([finished, ends], dim=1).gather(1, chosen)
 

@@ -54,7 +54,7 @@ def _groups(config: "GenerationConfig") -> list[str]:
 
 
 def _constrained(config: "GenerationConfig") -> list[str]:
-    if config.mode != "constrained_beam":
+    if config.get_generation_mode() != "constrained_beam_search":
         return []
     found = []
     if config.num_beams == 1:
@@ -80,7 +80,7 @@ def _contrastive(config: "GenerationConfig") -> list[str]:
 
 
 def _dola(config: "GenerationConfig") -> list[str]:
-    if config.dola_layers is None or config.mode == "dola":
+    if config.dola_layers is None or config.get_generation_mode() == "dola_generation":
         return []
     return ["dola_layers goes with greedy search and sampling only. Drop num_beams, penalty_alpha and constraints."]
 

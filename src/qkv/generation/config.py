@@ -44,21 +44,21 @@ class GenerationConfig(GenerationOptions):
         """
         result = copy.copy(self)
         for config in later:
-            options = vars(config) if isinstance(config, GenerationConfig) else config
-            result._lay_over({name: value for name, value in options.items() if value is not None})
+            if not isinstance(config, GenerationConfig):
+                options, config = config, type(self)()
+                config._set(options)
+            vars(result).update(vars(config))
+            result._give_way(vars(config))
         return result
 
-    def _lay_over(self, options: dict[str, Any]) -> None:
-        self._set(options)
+    def _give_way(self, given: Mapping[str, Any]) -> None:
         for low, high in (("min_length", "max_length"), ("min_new_tokens", "max_new_tokens")):
-            if options.get(high) is not None and low not in options and (getattr(self, low) or 0) > getattr(self, high):
+            if given.get(high) is not None and low not in given and (getattr(self, low) or 0) > getattr(self, high):
                 setattr(self, low, getattr(self, high))
-        if options.get("temperature") is not None and self.temperature == 0 and "do_sample" not in options:
+        if given.get("temperature") is not None and self.temperature == 0 and "do_sample" not in given:
             self.do_sample = False
 
-    def update(
-        self, defaults_only: bool = False, allow_custom_entries: bool = False, **kwargs: Any
-    ) -> dict[str, Any]:  # fmt: skip
+    def update(self, defaults_only: bool = False, allow_custom_entries: bool = False, **kwargs: Any) -> dict[str, Any]:
         """Set options; gives back the keywords that are none. On an error nothing is changed.
 
         Args:
@@ -69,7 +69,8 @@ class GenerationConfig(GenerationOptions):
         """
         options = {k: v for k, v in kwargs.items() if allow_custom_entries or k in RULES or k in vars(self)}
         changed = copy.copy(self)
-        changed._lay_over({k: v for k, v in options.items() if not (defaults_only and k in vars(self))})
+        changed._set({k: v for k, v in options.items() if not (defaults_only and k in vars(self))})
+        changed._give_way(options)
         changed.validate()
         vars(self).clear()
         vars(self).update(vars(changed))
@@ -80,14 +81,10 @@ class GenerationConfig(GenerationOptions):
         if problems := contradictions(self):
             raise ValueError(problems[0])
 
-    @property
-    def mode(self) -> str:
-        """The search that the options ask for: "greedy", "sample", "beam", "beam_sample", "group_beam",
-        "constrained_beam", "contrastive", "dola" or "assisted"."""
-        return self.get_generation_mode().removesuffix("_search").removesuffix("_generation")
-
     def get_generation_mode(self, assistant_model: Any = None) -> str:
-        """As `mode`, in the words of Transformers: "greedy_search", "sample", "assisted_generation" ..."""
+        """The decoding method that the options ask for: "greedy_search", "sample", "beam_search", "beam_sample",
+        "group_beam_search", "constrained_beam_search", "contrastive_search", "dola_generation", "assisted_generation".
+        """
         if self.constraints is not None or self.force_words_ids is not None:
             return "constrained_beam_search"
         if self.num_beams > 1:

@@ -1,4 +1,4 @@
-"""generate(): settles the options, prepares the prompt, and hands both to the decoding method that the options ask for."""
+"""generate(): settles the options, prepares the prompt, and hands both to the decoding method they ask for."""
 
 import importlib
 import warnings
@@ -40,7 +40,7 @@ GRAMMARS = ("json_schema", "regex", "choice", "grammar")
 REFUSED = ("custom_generate", "trust_remote_code")
 
 
-def generate(
+def generate(  # noqa: PLR0913 (the reference's signature)
     model: Any, inputs: Tensor | None, generation_config: GenerationConfig | None, processors: Sequence[Any] | None,
     criteria: Sequence[Any] | None, *, prefix_allowed_tokens_fn: Any = None, assistant_model: Any = None,
     streamer: Any = None, tokenizer: Any = None, negative_prompt_ids: Tensor | None = None,
@@ -138,8 +138,8 @@ def longest(model: Any, config: GenerationConfig, prompt: Prompt) -> int:
         limit = config.max_length - (prompt.length - have)
         if limit <= have:
             raise ValueError(
-                f"the prompt has {prompt.length} tokens, which leaves no room under max_length={config.max_length}. Set "
-                f"max_new_tokens, which does not count the prompt."
+                f"the prompt has {prompt.length} tokens, which leaves no room under max_length={config.max_length}. "
+                f"Set max_new_tokens, which does not count the prompt."
             )
     else:
         positions = getattr(model.config, "max_position_embeddings", None)
@@ -186,8 +186,8 @@ def continued(cache: Any, prompt: Prompt) -> Any:
         cache = DynamicCache.from_legacy_cache(cache)
     if prompt.mask is None and cache.length > prompt.length:
         raise ValueError(
-            f"past_key_values holds {cache.length} tokens, the prompt only {prompt.length}: give all ids of the text so "
-            f"far, those in the cache too."
+            f"past_key_values holds {cache.length} tokens, the prompt only {prompt.length}: give all ids of the text "
+            f"so far, those in the cache too."
         )
     if cache.length >= prompt.length:
         cache.crop(prompt.length - 1)

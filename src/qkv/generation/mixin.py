@@ -34,7 +34,7 @@ class GenerationMixin:
     def can_generate(cls) -> bool:
         return True
 
-    def generate(
+    def generate(  # noqa: PLR0913 (the reference's signature)
         self, inputs: Tensor | None = None, generation_config: GenerationConfig | None = None,
         logits_processor: Sequence[Any] | None = None, stopping_criteria: Sequence[Any] | None = None,
         prefix_allowed_tokens_fn: Callable[[int, Tensor], list[int]] | None = None, synced_gpus: bool | None = None,

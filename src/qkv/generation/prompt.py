@@ -1,5 +1,5 @@
-"""From what a caller gives to a `Prompt`: mask and padding found where they can be, every row moved so that it ends with
-its last token, an encoder's texts read once.
+"""From what a caller gives to a `Prompt`: mask and padding found where they can be, every row moved so that it ends
+with its last token, an encoder's texts read once.
 """
 
 from typing import Any
@@ -20,10 +20,9 @@ def decoder_prompt(config: Any, inputs: Tensor | None, given: dict[str, Any], de
     ids, embeds = _only(inputs, given.pop("input_ids", None)), given.pop("inputs_embeds", None)
     mask = given.pop("attention_mask", None)
     positions, types = given.pop("position_ids", None), given.pop("token_type_ids", None)
-    if ids is None and embeds is None:
-        ids = torch.full((1, 1), first_id(config), device=device)
     if ids is None:
-        ids = torch.zeros(len(embeds), 0, dtype=torch.long, device=device)
+        empty = (len(embeds), 0) if embeds is not None else (1, 1)
+        ids = torch.full(empty, first_id(config) if embeds is None else 0, device=device)
     ids = checked(ids)
     if embeds is not None and (embeds.dim() != 3 or len(embeds) != len(ids) or embeds.shape[1] == 0):
         raise ValueError(f"inputs_embeds must be (B,T,D), with T of at least 1; got {tuple(embeds.shape)}.")

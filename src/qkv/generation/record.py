@@ -56,7 +56,7 @@ class Record:
         """
         if not self.as_output:
             return sequences
-        found = {name: tuple(steps) for name, steps in self.steps.items()}
+        found: dict[str, Any] = {name: tuple(steps) for name, steps in self.steps.items()}
         found |= {"sequences": sequences, "past_key_values": runner.cache, **beams}
         if not self.encoder_decoder:
             return (GenerateBeamDecoderOnlyOutput if beams else GenerateDecoderOnlyOutput)(**found)

@@ -56,6 +56,20 @@ class Runner:
         self._mask, self._embeds = prompt.mask, prompt.embeds
         self._positions, self._types = prompt.position_ids, prompt.token_type_ids
 
+    def observe(self, *names: str) -> None:
+        """Let the model show these in `output` too."""
+        self._observe |= dict.fromkeys(names, True)
+
+    @property
+    def states(self) -> tuple[Tensor, ...]:
+        """Of the last call, if observed: hidden states (B,T,D) of the tokens read, before and after each layer."""
+        side = "decoder_" if self.model.config.is_encoder_decoder else ""
+        return (self.output or {})[f"{side}hidden_states"]
+
+    def output_of(self, rows: Tensor) -> ModelOutput | None:
+        """The model's last output, of these rows (B')."""
+        return _rows(self.output, rows)
+
     @property
     def read(self) -> int:
         """How many tokens need not be read again."""
@@ -71,12 +85,12 @@ class Runner:
             self.select(torch.arange(len(ids) // copies).repeat_interleave(copies))
             copies = 1
         inputs = self._inputs(ids[::copies])
-        self.output = self.model(
+        output = self.output = self.model(
             **inputs, **self._encoder, **self._observe, past_key_values=self.cache, use_cache=self.cache is not None,
             logits_to_keep=keep, return_dict=True,
         )  # fmt: skip
         self.calls += 1
-        logits = self.output["logits"].float().to(ids.device)
+        logits = output["logits"].float().to(ids.device)
         if copies > 1:
             rows = torch.arange(len(ids) // copies, device=ids.device).repeat_interleave(copies)
             self.select(rows)
@@ -88,10 +102,12 @@ class Runner:
         if self.cache is not None:
             self.cache.crop(length)
 
-    def select(self, rows: Tensor) -> None:
-        """Go on with these rows (B',) in place of the present ones."""
+    def select(self, rows: Tensor, start: int = 0) -> None:
+        """Go on with these rows (B',) in place of the present ones, which are the same up to token number `start`."""
         if self.cache is not None:
-            self.cache.reorder_cache(rows)
+            self.cache.reorder_cache(rows, start)
+        if start:
+            return
         self._mask, self._embeds, self._positions, self._types = (
             None if x is None else x.index_select(0, rows.to(x.device))
             for x in (self._mask, self._embeds, self._positions, self._types)

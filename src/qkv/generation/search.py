@@ -16,7 +16,7 @@ NO_TOKEN = (
     "no token may come next: the options that forbid tokens (suppress_tokens, bad_words_ids, min_length, forced or "
     "allowed ids, a grammar) leave none. Loosen one of them."
 )
-Process = Callable[[Tensor, Tensor], Tensor]
+Process = Callable[..., Tensor]
 
 
 @dataclass

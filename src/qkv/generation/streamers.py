@@ -103,9 +103,7 @@ class TextIteratorStreamer(TextStreamer):
             if the generation failed.
     """
 
-    def __init__(
-        self, tokenizer: Any, skip_prompt: bool = False, timeout: float | None = None, **decode_kwargs: Any
-    ):
+    def __init__(self, tokenizer: Any, skip_prompt: bool = False, timeout: float | None = None, **decode_kwargs: Any):
         super().__init__(tokenizer, skip_prompt, **decode_kwargs)
         self.text_queue: Queue[str | None] = Queue()
         self.stop_signal = None
@@ -127,7 +125,7 @@ class TextIteratorStreamer(TextStreamer):
 
 
 class AsyncTextIteratorStreamer(TextStreamer):
-    """Gives the text of a generation in a thread to a coroutine, as an asynchronous iterator; made inside the coroutine.
+    """Gives the text of a generation in a thread to a coroutine, as an asynchronous iterator, made inside it.
 
     Args:
         timeout: seconds to wait for the next text, then the iterator raises TimeoutError. None waits for ever.
@@ -135,9 +133,7 @@ class AsyncTextIteratorStreamer(TextStreamer):
     Raises: RuntimeError if no event loop runs.
     """
 
-    def __init__(
-        self, tokenizer: Any, skip_prompt: bool = False, timeout: float | None = None, **decode_kwargs: Any
-    ):
+    def __init__(self, tokenizer: Any, skip_prompt: bool = False, timeout: float | None = None, **decode_kwargs: Any):
         super().__init__(tokenizer, skip_prompt, **decode_kwargs)
         self.loop = asyncio.get_running_loop()
         self.text_queue: asyncio.Queue[str | None] = asyncio.Queue()

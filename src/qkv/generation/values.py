@@ -69,7 +69,7 @@ def flag(name: str, value: Any) -> bool:
 def one_of(*names: str) -> Rule:
     def rule(name: str, value: Any) -> str:
         if not isinstance(value, str) or value not in names:
-            refuse(name, value, f"a known name, the nearest are {nearest(short(value), names)}")
+            refuse(name, value, f"a known name (the nearest: {nearest(short(value), names)})")
         return value
 
     return rule

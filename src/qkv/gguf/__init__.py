@@ -61,8 +61,8 @@ class GGUFRepo(Repo):
 
         return read_weights(self.path, self.header)
 
-    def files(self) -> list[str]:
-        return [self.path.name]
+    def files(self, inside: str = "") -> list[str]:
+        return [] if inside else [self.path.name]
 
     def _locate(self, name: str) -> Path | None:
         return None

@@ -127,8 +127,12 @@ def _gemma2(said: _Said, made: Settings) -> Settings:
 
 
 def _gemma3(said: _Said, made: Settings) -> Settings:
-    local = said.number("rope.freq_base_swa")
-    return _gemma2(said, made) | ({"rope_local_base_freq": local} if local else {})
+    extras = _gemma2(said, made)
+    if local := said.number("rope.freq_base_swa"):
+        extras["rope_local_base_freq"] = local
+    if not made.get("sliding_window"):  # left out where no layer has one
+        extras["layer_types"] = ["full_attention"] * made["num_hidden_layers"]
+    return extras
 
 
 def _gpt2(said: _Said, made: Settings) -> Settings:

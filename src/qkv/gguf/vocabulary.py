@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ..errors import short
 from .config import token_id
 from .header import Header
 
@@ -34,16 +33,13 @@ def tokenizer_config(header: Header) -> dict[str, Any]:
     return made | ({"chat_template": template} if (template := _chat_template(header)) else {})
 
 
-def _chat_template(header: Header) -> str | list[dict[str, str]] | None:
+def _chat_template(header: Header) -> Any:
     """One template, or several by name."""
     default, names = header.get("tokenizer.chat_template"), header.get("tokenizer.chat_templates")
     found = {"default": default} if default is not None else {}
     for name in names if isinstance(names, list) else ():
         if (template := header.get(f"tokenizer.chat_template.{name}")) is not None:
             found[str(name)] = template
-    for name, template in found.items():
-        if not isinstance(template, str):
-            raise ValueError(f"the GGUF file misstates the chat template {short(name)}: {short(template)} is no text.")
     if found.keys() <= {"default"}:
-        return found.get("default")
+        return default
     return [{"name": name, "template": template} for name, template in found.items()]

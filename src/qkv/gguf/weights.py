@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -86,7 +87,8 @@ def _unpacked(library: Any, path: Path, entry: Entry, packing: Any, width: int) 
     if packing in plain:
         return raw.view(plain[packing]).view(entry.shape).float()
     try:
-        numbers = library.quants.dequantize(raw.view(*entry.shape[:-1], -1).numpy(), packing)
+        with np.errstate(all="ignore"):  # a scale that is no number makes numbers that are none
+            numbers = library.quants.dequantize(raw.view(*entry.shape[:-1], -1).numpy(), packing)
     except NotImplementedError:
         raise ValueError(
             f"{short(entry.name)} is packed as {packing.name}, which the installed gguf package cannot unpack. "

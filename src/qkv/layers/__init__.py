@@ -7,7 +7,7 @@ The names of weights, the same in all families (frozen: quantisation, fusion, ad
       .attn_norm  .attn.{q,k,v,o}_proj                          self-attention and its norm
       .cross_attn_norm  .cross_attn.{q,k,v,o}_proj              attention of a decoder to the encoder
       .mlp_norm  .mlp.{gate,up,down}_proj                       feed-forward network and its norm
-      .attn.{q,k}_norm  .attn_out_norm  .mlp_out_norm           further norms: of queries and keys, of what leaves a part
+      .attn.{q,k}_norm  .attn_out_norm  .mlp_out_norm           of queries and keys; of what leaves a part
     norm                                                        after the last block
     pooler.dense                                                the summary of the first token
 
@@ -35,5 +35,6 @@ from .rope import Rope
 __all__ = [
     "Attention", "Cache", "CrossAttention", "DynamicCache", "Embeddings", "EncoderDecoderCache", "GatedMLP", "Layers",
     "MLP", "ParallelBlock", "PerLayer", "PostNormBlock", "PreNormBlock", "PreNormDecoderBlock", "QuantizedCache",
-    "RMSNorm1p", "RelativeBias", "Rope", "SandwichNormBlock", "StaticCache", "SublayerNormBlock", "activation", "attend",
+    "RMSNorm1p", "RelativeBias", "Rope", "SandwichNormBlock", "StaticCache", "SublayerNormBlock", "activation",
+    "attend",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .cache import LayerCache
+from .layer_cache import LayerCache
 from .observe import note, wanted
 from .published import Named
 from .rope import Angles, rotate
@@ -90,7 +90,7 @@ class Attention(Named):
 
 
 class CrossAttention(Attention):
-    """Attention of a decoder's x (B,T,D) to the encoder's states (B,S,D'), which are projected once if there is a cache."""
+    """Attention of a decoder's x (B,T,D) to the encoder's states (B,S,D'), projected once if there is a cache."""
 
     def forward(  # type: ignore[override]
         self, x: Tensor, mask: Tensor | None, states: Tensor, cache: LayerCache | None = None

@@ -5,7 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .cache import LayerCache, PerLayer
+from .cache import PerLayer
+from .layer_cache import LayerCache
 from .observe import note
 from .published import Named
 

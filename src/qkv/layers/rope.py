@@ -46,7 +46,7 @@ class Rope(nn.Module):
 
     @classmethod
     def of(cls, config: Any, head_dim: int, layer_type: str | None = None) -> "Rope":
-        """The rope that a config describes, in the spellings of 4.x (rope_theta, rope_scaling) and 5.x (rope_parameters).
+        """The rope that a config describes, spelt as in 4.x (rope_theta, rope_scaling) or 5.x (rope_parameters).
 
         Args:
             head_dim: C.

@@ -33,8 +33,8 @@ class Gemma2Config(GemmaConfig):
 class Gemma2Model(LlamaModel):
     config_class = Gemma2Config
     keys = KeyMap(
-        LlamaModel.table
-        | {
+        {
+            **LlamaModel.table,
             "layers.{}.post_attention_layernorm": "layers.{}.attn_out_norm",
             "layers.{}.pre_feedforward_layernorm": "layers.{}.mlp_norm",
             "layers.{}.post_feedforward_layernorm": "layers.{}.mlp_out_norm",
@@ -42,9 +42,8 @@ class Gemma2Model(LlamaModel):
         prefix="model.",
         ignored=LlamaModel.keys.ignored,
     )
-    heads = LlamaModel.heads | {
-        "ForCausalLM": replace(LlamaModel.heads["ForCausalLM"], options={"softcap": "final_logit_softcapping"})
-    }
+    words = replace(LlamaModel.heads["ForCausalLM"], options={"softcap": "final_logit_softcapping"})
+    heads = {**LlamaModel.heads, "ForCausalLM": words}
     norm_layer = staticmethod(GemmaModel.norm_layer)
 
     def __init__(self, config: Gemma2Config):

@@ -38,7 +38,8 @@ class Gemma3TextModel(Gemma2Model):
         prefix="model.",
         ignored=Gemma2Model.keys.ignored,
     )
-    heads = Gemma2Model.heads | {"ForCausalLM": replace(Gemma2Model.heads["ForCausalLM"], name="Gemma3ForCausalLM")}
+    words = replace(Gemma2Model.words, name="Gemma3ForCausalLM")
+    heads = {**Gemma2Model.heads, "ForCausalLM": words}
 
     def __init__(self, config: Gemma3TextConfig):
         super().__init__(config)

@@ -1,4 +1,4 @@
-"""Granite 3 (IBM, 2024): a Llama with four constants, on the embeddings, the scores, what a sublayer adds and the logits.
+"""Granite 3 (IBM, 2024): a Llama with constants on the embeddings, the scores, what a sublayer adds and the logits.
 
 They make the best learning rate independent of the width (Yang et al., 2022, arXiv:2203.03466).
 """

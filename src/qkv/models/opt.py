@@ -24,7 +24,6 @@ class OPTConfig(Config):
     aliases = {
         "ffn_dim": "intermediate_size",
         "activation_function": "hidden_act",
-        "dropout": "hidden_dropout_prob",
         "init_std": "initializer_range",
     }
 
@@ -36,7 +35,7 @@ class OPTConfig(Config):
     word_embed_proj_dim: int | None = None  # width of token vectors, hidden_size if None
     max_position_embeddings: int = 2048
     hidden_act: str = "relu"
-    hidden_dropout_prob: float = 0.1
+    dropout: float = 0.1
     attention_dropout: float = 0.0
     layerdrop: float = 0.0  # published models have 0; training here drops no layers
     do_layer_norm_before: bool = True
@@ -46,18 +45,6 @@ class OPTConfig(Config):
     pad_token_id: int | None = 1
     bos_token_id: int | list | None = 2
     eos_token_id: int | list | None = 2
-
-
-class OPTEmbeddings(Embeddings):
-    """Token vectors, made as wide as the model, and their positions."""
-
-    def __init__(self, c: OPTConfig, width: int):
-        proj = nn.Linear(width, c.hidden_size, bias=False) if width != c.hidden_size else None
-        super().__init__(c.vocab_size, width, proj=proj, padding_idx=c.pad_token_id)
-        self.position = nn.Embedding(c.max_position_embeddings + OFFSET, c.hidden_size)
-
-    def forward(self, x: Tensor, positions: Tensor) -> Tensor:  # type: ignore[override]
-        return self.proj(x) + self.position(positions + OFFSET)  # type: ignore[misc]
 
 
 class OPTModel(CausalModel):
@@ -84,7 +71,7 @@ class OPTModel(CausalModel):
     heads = {
         "ForCausalLM": Head(CausalLM, {"lm_head": "out"}, WIDTH, tied={"out.weight": "embed.token.weight"}),
         "ForSequenceClassification": Head(
-            SequenceClassifier, {"score": "out"}, WIDTH | {"token": "last", "bias": False}
+            SequenceClassifier, {"score": "out"}, dict(token="last", bias=False, **WIDTH)
         ),
     }
 
@@ -95,10 +82,10 @@ class OPTModel(CausalModel):
         norm = partial(nn.LayerNorm, c.hidden_size, elementwise_affine=c.layer_norm_elementwise_affine)
         attn = partial(Attention, c.hidden_size, c.num_attention_heads, bias=c.enable_bias, dropout=c.attention_dropout)
         mlp = partial(MLP, c.hidden_size, c.intermediate_size, c.hidden_act, bias=c.enable_bias)
-        self.embed = OPTEmbeddings(c, width)
-        self.layers = Layers(
-            block(attn(), mlp(), norm(), norm(), c.hidden_dropout_prob) for _ in range(c.num_hidden_layers)
-        )
+        self.embed = Embeddings(c.vocab_size, width, padding_idx=c.pad_token_id)
+        self.embed.position = nn.Embedding(c.max_position_embeddings + OFFSET, c.hidden_size)
+        self.embed.proj = nn.Linear(width, c.hidden_size, bias=False) if width != c.hidden_size else nn.Identity()
+        self.layers = Layers(block(attn(), mlp(), norm(), norm(), c.dropout) for _ in range(c.num_hidden_layers))
         self.norm = norm() if c.do_layer_norm_before and not c._remove_final_layer_norm else nn.Identity()
         self.out_proj = nn.Linear(c.hidden_size, width, bias=False) if width != c.hidden_size else nn.Identity()
 
@@ -109,4 +96,5 @@ class OPTModel(CausalModel):
         return (real.cumsum(dim=1) * real - 1)[:, past:]
 
     def decode(self, x: Tensor, masks: Any, positions: Tensor, segments: Tensor | None, cache: Cache | None) -> Tensor:
-        return self.out_proj(self.norm(self.layers(self.embed(x, positions), masks, None, cache)))
+        x = self.embed.proj(x) + self.embed.position(positions + OFFSET)  # type: ignore[misc]
+        return self.out_proj(self.norm(self.layers(x, masks, None, cache)))

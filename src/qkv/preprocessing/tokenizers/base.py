@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenizers import AddedToken, Tokenizer
 
-from . import prepare, saving, training
+from . import chat, prepare, saving, training
 from .call import LARGE
 from .calling import TextEncoder
 from .construct import bound, check_kinds, follow_prefix_space, inherit_state, length_limit, opened
 from .encoding import Engine
 from .special import ROLES
+from .template_files import named_templates
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -96,7 +97,7 @@ class PreTrainedTokenizer(TextEncoder):
                 setattr(self, name, options[name])
         self.clean_up_tokenization_spaces = bool(options.get("clean_up_tokenization_spaces", False))
         self.split_special_tokens = bool(options.get("split_special_tokens", False))
-        self.chat_template = options.get("chat_template")
+        self.chat_template = named_templates(options.get("chat_template"))
         self._add_known(added)
         follow_prefix_space(rust, bool(options.get("add_prefix_space", False)))
         self.adapt(rust, options)
@@ -133,6 +134,9 @@ class PreTrainedTokenizer(TextEncoder):
     save_vocabulary = saving.save_vocabulary
     push_to_hub = saving.push_to_hub
     train_new_from_iterator = training.train_new_from_iterator
+    apply_chat_template = chat.apply_chat_template
+    get_chat_template = chat.get_chat_template
+    encode_message_with_chat_template = chat.encode_message_with_chat_template
 
     def __repr__(self) -> str:
         limit = self.model_max_length if self.model_max_length <= LARGE else None

@@ -15,6 +15,7 @@ from .base import PreTrainedTokenizer
 from .construct import check_kinds
 from .special import FLAGS, LISTS, ROLES
 from .table import CLASSES, GENERAL, tokenizer_class
+from .template_files import read_templates
 
 if TYPE_CHECKING:
     from qkv.hub import Repo
@@ -31,7 +32,6 @@ NOT_OPTIONS |= {
     "local_files_only",
     "init_inputs",
 }
-MAX_TEMPLATE = 2**20
 WRITTEN_OUT = {"additional_special_tokens": [], "add_bos_token": None, "add_eos_token": None}
 SWALLOWED = ("use_fast", "tokenizer_type", "from_slow", "legacy_format", "device_map", "dtype", "torch_dtype")
 
@@ -48,7 +48,7 @@ def load_tokenizer(repo: Repo, cls: type[PreTrainedTokenizer] | None = None, **k
     options["added_tokens_decoder"] = _added(config.get("added_tokens_decoder"), repo)
     if "added_tokens_decoder" not in config:
         _older(repo, options)
-    options["chat_template"] = _chat_template(repo, config)
+    options["chat_template"] = read_templates(repo, config)
     options.update({name: value for name, value in kwargs.items() if name not in SWALLOWED})
     _same_objects(options)
     if "backend" in config:  # written by 5.x, whose tokenizer.json is complete: class defaults add nothing to it
@@ -149,21 +149,3 @@ def _same_objects(options: dict[str, Any]) -> None:
             token = _special(token)
         if token is not None:
             options[role] = known.get(str(token), token)
-
-
-def _chat_template(repo: Repo, config: Mapping[str, Any]) -> Any:
-    """One template, or a dict by name; a chat_template.jinja file wins over the configuration."""
-    path = repo.file("chat_template.jinja")
-    given = config.get("chat_template")
-    if isinstance(given, list):
-        given = {
-            one["name"]: one["template"]
-            for one in given
-            if isinstance(one, dict) and {"name", "template"} <= one.keys()
-        }
-    if path is None:
-        return given
-    if path.stat().st_size > MAX_TEMPLATE:
-        raise ValueError(f"chat_template.jinja of {short(repo.name)} is larger than {MAX_TEMPLATE} bytes.")
-    template = path.read_text(encoding="utf-8", errors="replace")
-    return {**given, "default": template} if isinstance(given, dict) else template

@@ -12,24 +12,23 @@ from tokenizers import AddedToken
 
 from qkv.errors import short
 
+from .template_files import write_templates
+
 if TYPE_CHECKING:
     from .base import PreTrainedTokenizer
 
 GENERAL = "PreTrainedTokenizerFast"  # the name other libraries know a tokenizer without a family by
-CONFIG, ROLES_FILE, RUST, TEMPLATE = (
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "tokenizer.json",
-    "chat_template.jinja",
-)
+CONFIG, ROLES_FILE, RUST = "tokenizer_config.json", "special_tokens_map.json", "tokenizer.json"
 
 
 def save_pretrained(
     self: PreTrainedTokenizer, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **kwargs: Any
 ) -> tuple[str, ...]:
-    """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and the vocabulary files; their paths.
+    """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json, chat templates and the vocabulary files;
+    their paths.
 
-    kwargs go to `push_to_hub`. Raises OSError when the path is a file.
+    kwargs go to `push_to_hub`. Raises OSError when the path is a file, ValueError for the name of a chat template that
+    cannot be the name of a file.
     """
     from qkv.hub import write_file
 
@@ -38,11 +37,7 @@ def save_pretrained(
         raise OSError(f"{short(str(folder))} is a file. save_pretrained takes a folder, which it makes if need be.")
     folder.mkdir(parents=True, exist_ok=True)
     config = _config(self)
-    written = []
-    if isinstance(self.chat_template, str):
-        written.append(write_file(folder, TEMPLATE, self.chat_template))
-    elif self.chat_template:
-        config["chat_template"] = [{"name": name, "template": text} for name, text in self.chat_template.items()]
+    written = write_templates(folder, self.chat_template)
     written.append(write_file(folder, CONFIG, _text(config)))
     roles = {role: _plain(token) for role, token in self.special_tokens_map_extended.items()}
     written.append(write_file(folder, ROLES_FILE, _text(roles)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers
@@ -15,6 +17,7 @@ from .base import PreTrainedTokenizer
 from .families import BERT, NO_TYPES, ROBERTA, mask, normalized
 
 MAX_SPANS = 10_000
+TURNS = ("<start_of_turn>", "<end_of_turn>")  # Gemma's, which its files have as pieces of the user
 
 
 class XLMRobertaTokenizer(PreTrainedTokenizer):
@@ -159,6 +162,36 @@ class LlamaTokenizer(PreTrainedTokenizer):
         first = self.bos_token if options["add_bos_token"] else None
         last = self.eos_token if options["add_eos_token"] else None
         build.bracket(rust, first, last)
+
+
+class GemmaTokenizer(LlamaTokenizer):
+    """SentencePiece BPE that keeps each space, as ▁, and adds none; <bos> before each text. Pads on the left."""
+
+    defaults = {"unk_token": "<unk>", "bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>"}
+    defaults |= {"add_bos_token": True, "add_eos_token": False}
+
+    @classmethod
+    def build(cls, files: Mapping[str, Any], options: Mapping[str, Any]) -> Tokenizer:
+        source = cls.need(files, "vocab_file")
+        model = spm.read(Path(source))
+        model.pieces = [
+            replace(one, kind=spm.CONTROL) if one.kind == spm.USER_DEFINED and one.text in TURNS else one
+            for one in model.pieces
+        ]
+        front = [str(options[role]) for role in ("pad_token", "eos_token", "bos_token")]
+        rust = build.from_pieces(model, source, lambda model: (cls.ordered(model, front), 3), byte_fallback=True)
+        rust.normalizer = normalizers.Replace(" ", build.SPACE)
+        rust.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+        rust.decoder = decoders.Sequence([decoders.Replace(build.SPACE, " "), decoders.ByteFallback(), decoders.Fuse()])
+        return rust
+
+    @staticmethod
+    def ordered(model: spm.Model, front: list[str]) -> build.Vocab:
+        """The pieces, the first three under their own names. Files without a tab lend it the id of its byte."""
+        vocab = [*((token, 0.0) for token in front), *build.scores(model)[3:]]
+        if any(token == "\t" for token, _ in vocab):
+            return vocab
+        return [("\t", 0.0) if token == "<0x09>" else (token, score) for token, score in vocab]
 
 
 def _one_space() -> Any:

@@ -28,7 +28,7 @@ _LIKE: dict[type[PreTrainedTokenizer], str] = {
     families.RobertaTokenizer: "Bart Longformer Blenderbot LED MVP",
     pieces.T5Tokenizer: "MT5 UMT5",
     NoTypesTokenizer: "CLIP Whisper Qwen2 MBart MBart50 NLLB Pegasus Cohere GPTNeoX Barthez Nougat Siglip",
-    LeftPaddedTokenizer: "Gemma Bloom CodeLlama",
+    LeftPaddedTokenizer: "Bloom CodeLlama",
 }
 GENERAL: dict[str, type[PreTrainedTokenizer]] = {
     **dict.fromkeys(("PreTrainedTokenizer", "PreTrainedTokenizerFast", "PreTrainedTokenizerBase"), PreTrainedTokenizer),
@@ -38,6 +38,7 @@ _OWN: tuple[type[PreTrainedTokenizer], ...] = (
     *(families.BertTokenizer, families.DistilBertTokenizer, families.ElectraTokenizer, families.MPNetTokenizer),
     *(families.GPT2Tokenizer, families.RobertaTokenizer, pieces.XLMRobertaTokenizer, pieces.CamembertTokenizer),
     *(pieces.T5Tokenizer, pieces.AlbertTokenizer, pieces.DebertaV2Tokenizer, pieces.LlamaTokenizer),
+    pieces.GemmaTokenizer,
 )
 _NAMED: dict[str, type[PreTrainedTokenizer]] = {cls.__name__: cls for cls in _OWN} | {
     f"{name}Tokenizer": cls for cls, names in _LIKE.items() for name in names.split()
@@ -59,7 +60,8 @@ BY_MODEL_TYPE: dict[str, type[PreTrainedTokenizer]] = {
         "Albert": "albert",
         "DebertaV2": "deberta-v2",
         "Llama": "llama mistral mixtral phi3",
-        "Gemma": "gemma gemma2 gemma3 gemma3_text bloom",
+        "Gemma": "gemma gemma2 gemma3 gemma3_text",
+        "Bloom": "bloom",
         "Qwen2": "qwen2 qwen3 qwen2_vl qwen2_5_vl clip whisper mbart pegasus gpt_neox smollm3 modernbert",
         "Siglip": "siglip",
     }.items()

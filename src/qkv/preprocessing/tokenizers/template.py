@@ -7,25 +7,26 @@ and memory are bounded whatever the template is. Jinja2's own filters for web pa
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from jinja2 import Template, TemplateError, TemplateSyntaxError, nodes, pass_context
+from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.runtime import LoopContext, Macro
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter, SecurityError, safe_range
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
 from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
+from . import template_functions as functions
 from . import template_limits as limits
+from .template_files import MAX_TEMPLATE
 from .template_limits import LimitError, Run, charge, consume, consumed, joined
 
-MAX_TEMPLATE = 2**18  # bytes
+MAX_TOKENS = 30_000  # the largest published templates have some 6,000
 LEFT_OUT = ("filesizeformat", "forceescape", "pprint", "striptags", "urlencode", "urlize", "wordwrap", "xmlattr")
 ALL_OPERATORS = frozenset({"+", "-", "*", "/", "//", "%", "**"})
 EQUALITY = {"eq", "ne", "lt", "lteq", "gt", "gteq"}
@@ -67,11 +68,11 @@ def _explained(error: Exception) -> str:
         if trace.tb_frame.f_code.co_filename == "<template>":
             line = trace.tb_lineno
         trace = trace.tb_next
-    where = f"Chat template, line {line}" if line else "Chat template"
-    reason = str(error) or type(error).__name__
+    reason = getattr(error, "message", None) or str(error) or type(error).__name__
     if isinstance(error, RecursionError):
         reason = "it calls itself too deeply"
-    return f"{where}: {reason if len(reason) <= 300 else reason[:299] + '…'}"
+    reason = reason if len(reason) <= 300 else reason[:299] + "…"
+    return f"Chat template, line {line}: {reason}" if line else f"Chat template: {reason}"
 
 
 @lru_cache(maxsize=32)
@@ -88,15 +89,13 @@ def _sandbox() -> _Sandbox:
     sandbox = _Sandbox(
         trim_blocks=True, lstrip_blocks=True, optimized=False, extensions=[_Generation, loopcontrols], finalize=_shown
     )
-    sandbox.filters["tojson"] = tojson
+    sandbox.filters["tojson"] = functions.tojson
     for name in LEFT_OUT:
         del sandbox.filters[name]
     sandbox.filters.update({name: limits.metered(name, function) for name, function in sandbox.filters.items()})
-    sandbox.tests.update({name: limits.compared(sandbox.tests[name]) for name in limits.COMPARISONS})
+    sandbox.tests.update({name: limits.reading(name, function) for name, function in sandbox.tests.items()})
     del sandbox.globals["lipsum"]
-    sandbox.globals.update(
-        range=_range, dict=_Dict(), namespace=_Namespace, raise_exception=raise_exception, strftime_now=strftime_now
-    )
+    sandbox.globals.update(functions.GLOBALS, namespace=_Namespace)
     return sandbox
 
 
@@ -104,7 +103,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     """The hooks through which compiled templates act."""
 
     intercepted_binops = ALL_OPERATORS
-    charge, consumed, joined = map(staticmethod, CHARGING)  # what _Charging puts calls to into templates
+    charge, consumed, joined = staticmethod(charge), staticmethod(consumed), staticmethod(joined)  # see _Charging
 
     def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         if __obj in CHARGING:
@@ -161,7 +160,7 @@ class _Formatter(SandboxedFormatter):
 
 
 class _Charging(NodeTransformer):
-    """Puts charges into a syntax tree where the environment has no hook, and refuses tags that chats do not need."""
+    """Puts charges where the environment has no hook, and refuses tags that chats do not need."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
         charging = self._charge(node.body)
@@ -212,13 +211,20 @@ class _Charging(NodeTransformer):
 
 
 def _call(name: str, arguments: list[Any], line: int) -> nodes.Call:
-    return nodes.Call(nodes.EnvironmentAttribute(name), arguments, [], None, None).set_lineno(line)
+    function = nodes.EnvironmentAttribute(name)
+    return nodes.Call(function, arguments, [], None, None, lineno=line)
 
 
 class _Generation(Extension):
     """`{% generation %}` ... `{% endgeneration %}`: what the assistant said, to be found again in the text."""
 
     tags = {"generation"}
+
+    def filter_stream(self, stream: Any) -> Any:
+        for count, token in enumerate(stream):
+            if count > MAX_TOKENS:
+                raise TemplateSyntaxError(f"the template has more than {MAX_TOKENS} tokens", token.lineno)
+            yield token
 
     def parse(self, parser: Any) -> nodes.Node:
         line = next(parser.stream).lineno
@@ -248,48 +254,6 @@ class _Namespace(Namespace):
         return "<Namespace>"
 
 
-class _Dict:
-    """`dict()` and `dict.fromkeys()`, without the class."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
-        return dict(*args, **kwargs)
-
-    fromkeys = staticmethod(dict.fromkeys)
-
-
 @pass_context
 def _shown(context: Any, value: Any) -> Any:
     return consumed(value)
-
-
-def _range(*numbers: int) -> range:
-    if any(abs(number) > 2**63 for number in numbers):  # their hashes collide
-        raise LimitError("range() of more than 64 bits")
-    return safe_range(*numbers)
-
-
-def raise_exception(message: str) -> None:
-    """What a template calls for a conversation it cannot write."""
-    raise TemplateError(message)
-
-
-def strftime_now(format: str) -> str:
-    """The local time, in a format of at most 200 characters."""
-    if len(format) > 200:
-        raise LimitError("strftime_now() takes a format of at most 200 characters")
-    return datetime.now().strftime(format)
-
-
-def tojson(
-    value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: bool = False
-) -> str:
-    """JSON as written by json.dumps, without escapes for HTML. An indent has at most 16 characters."""
-    if indent is not None:
-        if (indent if isinstance(indent, int) else len(indent)) > 16:
-            raise LimitError("tojson() takes an indent of at most 16")
-        consume(value, rate=8)
-    consume(value, rate=sum(map(len, separators or ())))
-    encoder = json.JSONEncoder(
-        ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
-    )
-    return "".join(limits.written(encoder.iterencode(value)))

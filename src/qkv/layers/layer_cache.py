@@ -1,0 +1,159 @@
+"""What one layer keeps of the tokens it has read: keys and values, growing, of a window, or of a fixed size.
+
+Shapes: B batch, K key/value heads, S keys, C head width.
+"""
+
+import torch
+from torch import Tensor
+
+Pair = tuple[Tensor, Tensor]
+
+
+class LayerCache:
+    """Keys and values of one layer (B,K,S,C), growing; room is made ahead, so that a step copies only what is new.
+
+    Args:
+        room: keys to make room for at first; it grows by half when it is full.
+    """
+
+    def __init__(self, room: int = 0):
+        self.room = room
+        self.length = 0  # tokens read
+        self._store: Pair | None = None
+
+    @property
+    def pair(self) -> Pair | None:
+        """The keys and values that are kept, (B,K,S,C) each; None before the first token."""
+        if self._store is None:
+            return None
+        keys, values = self._store
+        return keys[:, :, : self.length], values[:, :, : self.length]
+
+    @property
+    def keys(self) -> Tensor | None:
+        return None if self.pair is None else self.pair[0]
+
+    @property
+    def values(self) -> Tensor | None:
+        return None if self.pair is None else self.pair[1]
+
+    def update(self, k: Tensor, v: Tensor) -> Pair:
+        """Add the keys and values of new tokens (B,K,T,C); all that the new queries may attend to (B,K,S,C)."""
+        start, self.length = self.length, self.length + k.shape[2]
+        if k.requires_grad:  # a backward pass needs the earlier tensors unchanged
+            self._store = joined(self._kept(start), (k, v))
+            return self._store
+        self._make_room(start, k, v)
+        if self._store is None:
+            self._store = k, v
+        else:
+            for store, new in zip(self._store, (k, v), strict=True):
+                store[:, :, start : self.length] = new
+        return self.pair or (k, v)
+
+    def _kept(self, length: int) -> Pair | None:
+        return None if self._store is None else (self._store[0][:, :, :length], self._store[1][:, :, :length])
+
+    def _make_room(self, start: int, k: Tensor, v: Tensor) -> None:
+        have = 0 if self._store is None else self._store[0].shape[2]
+        if have >= self.length or (self._store is None and self.room <= self.length):
+            return
+        size = max(self.room, self.length + self.length // 2)
+        grown = tuple(new.new_empty(*new.shape[:2], size, new.shape[3]) for new in (k, v))
+        if self._store is not None:
+            for new, old in zip(grown, self._store, strict=True):
+                new[:, :, :start] = old[:, :, :start]
+        self._store = grown[0], grown[1]
+
+    def reach(self, new: int) -> int:
+        """How many keys `update` will give for `new` more tokens."""
+        return self.length + new
+
+    def crop(self, length: int) -> None:
+        """Forget the tokens from number `length` on."""
+        self.length = min(self.length, length)
+
+    def select(self, rows: Tensor, start: int = 0) -> None:
+        """Row i becomes what row rows[i] was; there may be more or fewer of them.
+
+        Args:
+            rows: (B',)
+            start: up to this token the rows are known to be the same already, and need not be copied.
+        """
+        if self._store is None:
+            return
+        kept, rows = self.pair or self._store, rows.to(self._store[0].device)
+        if len(rows) == len(kept[0]):
+            first = max(0, start - (self.length - kept[0].shape[2]))
+            for old in (x[:, :, first:] for x in kept):
+                old.copy_(old.index_select(0, rows))
+        else:  # with the room that was made
+            self._store = self._store[0].index_select(0, rows), self._store[1].index_select(0, rows)
+
+    def reset(self) -> None:
+        """Forget everything; room that was made stays."""
+        self.length = 0
+
+    @property
+    def nbytes(self) -> int:
+        return 0 if self._store is None else sum(x.nbytes for x in self._store)
+
+
+def joined(old: Pair | None, new: Pair) -> Pair:
+    if old is None:
+        return new
+    return torch.cat([old[0], new[0]], dim=2), torch.cat([old[1], new[1]], dim=2)
+
+
+class WindowCache(LayerCache):
+    """The last `window` keys only, for a layer that looks no further back."""
+
+    def __init__(self, window: int):
+        super().__init__()
+        self.window = window
+
+    @property
+    def pair(self) -> Pair | None:
+        return self._store
+
+    def update(self, k: Tensor, v: Tensor) -> Pair:
+        keys, values = joined(self._store, (k, v))
+        self.length += k.shape[2]
+        first = max(0, keys.shape[2] - self.window + 1)  # the next query sees itself too
+        self._store = keys[:, :, first:], values[:, :, first:]
+        return keys, values
+
+    def reach(self, new: int) -> int:
+        return min(self.length, self.window - 1) + new
+
+    def crop(self, length: int) -> None:
+        drop = self.length - length
+        if drop <= 0 or self._store is None:
+            return
+        if self.length >= self.window:
+            raise ValueError(
+                "this cache keeps only the last tokens of a sliding window, so it cannot be cropped: what comes before "
+                "them is gone. Use DynamicCache() without a config, which keeps all."
+            )
+        keys, values = self._store
+        self._store, self.length = (keys[:, :, :length], values[:, :, :length]), length
+
+    def reset(self) -> None:
+        self._store, self.length = None, 0
+
+    @property
+    def nbytes(self) -> int:
+        return 0 if self._store is None else sum(x.untyped_storage().nbytes() for x in self._store)
+
+
+class StaticLayerCache(LayerCache):
+    """A fixed number of keys, made at the first token. Raises ValueError when more are added."""
+
+    def _make_room(self, start: int, k: Tensor, v: Tensor) -> None:
+        if self.length > self.room:
+            raise ValueError(
+                f"the static cache has room for {self.room} tokens and {self.length} are needed: make it with a larger "
+                f"max_cache_len."
+            )
+        if self._store is None:
+            self._store = tuple(x.new_zeros(*x.shape[:2], self.room, x.shape[3]) for x in (k, v))  # type: ignore

@@ -68,9 +68,9 @@ _HOMES = {
         "AlbertTokenizer AlbertTokenizerFast BatchEncoding BertTokenizer BertTokenizerFast CamembertTokenizer "
         "CamembertTokenizerFast DebertaV2Tokenizer DebertaV2TokenizerFast DistilBertTokenizer "
         "DistilBertTokenizerFast ElectraTokenizer ElectraTokenizerFast GPT2Tokenizer GPT2TokenizerFast "
-        "LlamaTokenizer LlamaTokenizerFast MPNetTokenizer MPNetTokenizerFast PreTrainedTokenizer "
-        "PreTrainedTokenizerFast RobertaTokenizer RobertaTokenizerFast T5Tokenizer T5TokenizerFast "
-        "XLMRobertaTokenizer XLMRobertaTokenizerFast"
+        "GemmaTokenizer GemmaTokenizerFast LlamaTokenizer LlamaTokenizerFast MPNetTokenizer MPNetTokenizerFast "
+        "PreTrainedTokenizer PreTrainedTokenizerFast RobertaTokenizer RobertaTokenizerFast T5Tokenizer "
+        "T5TokenizerFast XLMRobertaTokenizer XLMRobertaTokenizerFast"
     ),
     "seed": "set_seed",
 }
@@ -93,21 +93,21 @@ __all__ = [
     "GPT2Tokenizer", "GPT2TokenizerFast", "GPTNeoXConfig", "GPTNeoXForCausalLM", "GPTNeoXForSequenceClassification",
     "GPTNeoXModel", "Gemma2Config", "Gemma2ForCausalLM", "Gemma2ForSequenceClassification", "Gemma2Model",
     "Gemma3ForCausalLM", "Gemma3TextConfig", "Gemma3TextForSequenceClassification", "Gemma3TextModel", "GemmaConfig",
-    "GemmaForCausalLM", "GemmaForSequenceClassification", "GemmaModel", "GenerationConfig", "GenerationMixin",
-    "GrammarLogitsProcessor", "GraniteConfig", "GraniteForCausalLM", "GraniteForSequenceClassification",
-    "GraniteModel", "HammingDiversityLogitsProcessor", "InfNanRemoveLogitsProcessor", "LlamaConfig",
-    "LlamaForCausalLM", "LlamaForSequenceClassification", "LlamaModel", "LlamaTokenizer", "LlamaTokenizerFast",
-    "LogitNormalization", "LogitsProcessor", "LogitsProcessorList", "MPNetTokenizer", "MPNetTokenizerFast",
-    "MaxLengthCriteria", "MaxTimeCriteria", "MinLengthLogitsProcessor", "MinNewTokensLengthLogitsProcessor",
-    "MinPLogitsWarper", "MistralConfig", "MistralForCausalLM", "MistralForSequenceClassification", "MistralModel",
-    "ModelOutput", "NoBadWordsLogitsProcessor", "NoRepeatNGramLogitsProcessor", "OPTConfig", "OPTForCausalLM",
-    "OPTForSequenceClassification", "OPTModel", "Olmo2Config", "Olmo2ForCausalLM", "Olmo2ForSequenceClassification",
-    "Olmo2Model", "Phi3Config", "Phi3ForCausalLM", "Phi3ForSequenceClassification", "Phi3Model", "PhrasalConstraint",
-    "Pipeline", "PreTrainedModel", "PreTrainedTokenizer", "PreTrainedTokenizerFast",
-    "PrefixConstrainedLogitsProcessor", "QuantizedCache", "Qwen2Config", "Qwen2ForCausalLM",
-    "Qwen2ForSequenceClassification", "Qwen2Model", "Qwen3Config", "Qwen3ForCausalLM",
-    "Qwen3ForSequenceClassification", "Qwen3Model", "RepetitionPenaltyLogitsProcessor", "RobertaConfig",
-    "RobertaForMaskedLM", "RobertaForSequenceClassification", "RobertaModel", "RobertaTokenizer",
+    "GemmaForCausalLM", "GemmaForSequenceClassification", "GemmaModel", "GemmaTokenizer", "GemmaTokenizerFast",
+    "GenerationConfig", "GenerationMixin", "GrammarLogitsProcessor", "GraniteConfig", "GraniteForCausalLM",
+    "GraniteForSequenceClassification", "GraniteModel", "HammingDiversityLogitsProcessor",
+    "InfNanRemoveLogitsProcessor", "LlamaConfig", "LlamaForCausalLM", "LlamaForSequenceClassification", "LlamaModel",
+    "LlamaTokenizer", "LlamaTokenizerFast", "LogitNormalization", "LogitsProcessor", "LogitsProcessorList",
+    "MPNetTokenizer", "MPNetTokenizerFast", "MaxLengthCriteria", "MaxTimeCriteria", "MinLengthLogitsProcessor",
+    "MinNewTokensLengthLogitsProcessor", "MinPLogitsWarper", "MistralConfig", "MistralForCausalLM",
+    "MistralForSequenceClassification", "MistralModel", "ModelOutput", "NoBadWordsLogitsProcessor",
+    "NoRepeatNGramLogitsProcessor", "OPTConfig", "OPTForCausalLM", "OPTForSequenceClassification", "OPTModel",
+    "Olmo2Config", "Olmo2ForCausalLM", "Olmo2ForSequenceClassification", "Olmo2Model", "Phi3Config", "Phi3ForCausalLM",
+    "Phi3ForSequenceClassification", "Phi3Model", "PhrasalConstraint", "Pipeline", "PreTrainedModel",
+    "PreTrainedTokenizer", "PreTrainedTokenizerFast", "PrefixConstrainedLogitsProcessor", "QuantizedCache",
+    "Qwen2Config", "Qwen2ForCausalLM", "Qwen2ForSequenceClassification", "Qwen2Model", "Qwen3Config",
+    "Qwen3ForCausalLM", "Qwen3ForSequenceClassification", "Qwen3Model", "RepetitionPenaltyLogitsProcessor",
+    "RobertaConfig", "RobertaForMaskedLM", "RobertaForSequenceClassification", "RobertaModel", "RobertaTokenizer",
     "RobertaTokenizerFast", "SequenceBiasLogitsProcessor", "SmolLM3Config", "SmolLM3ForCausalLM",
     "SmolLM3ForSequenceClassification", "SmolLM3Model", "StaticCache", "StopStringCriteria", "StoppingCriteria",
     "StoppingCriteriaList", "SuppressTokensAtBeginLogitsProcessor", "SuppressTokensLogitsProcessor",

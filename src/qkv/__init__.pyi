@@ -129,6 +129,7 @@ from .preprocessing.tokenizers import CamembertTokenizer as CamembertTokenizer
 from .preprocessing.tokenizers import DebertaV2Tokenizer as DebertaV2Tokenizer
 from .preprocessing.tokenizers import DistilBertTokenizer as DistilBertTokenizer
 from .preprocessing.tokenizers import ElectraTokenizer as ElectraTokenizer
+from .preprocessing.tokenizers import GemmaTokenizer as GemmaTokenizer
 from .preprocessing.tokenizers import GPT2Tokenizer as GPT2Tokenizer
 from .preprocessing.tokenizers import LlamaTokenizer as LlamaTokenizer
 from .preprocessing.tokenizers import MPNetTokenizer as MPNetTokenizer
@@ -232,6 +233,7 @@ DebertaV2TokenizerFast = DebertaV2Tokenizer
 DistilBertTokenizerFast = DistilBertTokenizer
 ElectraTokenizerFast = ElectraTokenizer
 GPT2TokenizerFast = GPT2Tokenizer
+GemmaTokenizerFast = GemmaTokenizer
 LlamaTokenizerFast = LlamaTokenizer
 MPNetTokenizerFast = MPNetTokenizer
 RobertaTokenizerFast = RobertaTokenizer

@@ -10,6 +10,7 @@ import torch
 
 import gguf_files as files
 from qkv import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, GPT2Tokenizer, LlamaTokenizer
+from qkv.cli.describe import report
 from qkv.gguf.header import MAX_ITEMS, read_header
 from qkv.hub import open_repo
 from qkv.preprocessing.tokenizers import sentencepiece
@@ -86,6 +87,24 @@ def test_a_file_stands_where_a_folder_does(path, tmp_path, monkeypatch):
         assert AutoTokenizer.from_pretrained(name, **more)("t5").input_ids[0] == 1
         assert AutoModelForCausalLM.from_pretrained(name, **more).generation_config.eos_token_id == 2
     assert LlamaTokenizer.from_pretrained(path).eos_token == "</s>"
+
+
+def test_a_file_of_a_hub_repository(tmp_path):
+    snapshot = tmp_path / "models--org--name" / "snapshots" / "0123"
+    (tmp_path / "models--org--name" / "refs").mkdir(parents=True)
+    (tmp_path / "models--org--name" / "refs" / "main").write_text("0123")
+    snapshot.mkdir(parents=True)
+    files.write(snapshot / "model.gguf")
+    where = {"gguf_file": "model.gguf", "cache_dir": tmp_path, "local_files_only": True}
+    assert AutoModelForCausalLM.from_pretrained("org/name", **where).config.name_or_path == "org/name"
+    assert AutoTokenizer.from_pretrained("org/name", **where).name_or_path == "org/name"
+
+
+def test_described(path):
+    files.write(path, packing="Q4_0")
+    found = report(open_repo(path))
+    assert found["loads"] and found["parameters"] == sum(w.size for w in files.checkpoint("llama").values())
+    assert found["tokenizer"] == "model.gguf"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from qkv.gguf import GGUFRepo
 from qkv.hub import Repo, open_repo
 
 from .terminal import Debug, print_rows, size
@@ -46,7 +47,7 @@ def describe(
 
 def report(repo: Repo, revision: str | None = None) -> dict[str, Any]:
     """All of it as plain JSON values; None for what cannot be known before loading."""
-    files, problem = repo.files(), None
+    files, problem, whole = repo.files(), None, isinstance(repo, GGUFRepo)
     raw: dict[str, Any] = {}
     try:
         raw = repo.json("config.json") or {}
@@ -68,7 +69,7 @@ def report(repo: Repo, revision: str | None = None) -> dict[str, Any]:
         "max_length": min(limits, default=None),
         "vocab_size": _if(int, getattr(config, "vocab_size", raw.get("vocab_size"))),
         "labels": _labels(config, raw),
-        "tokenizer": next((name for name in TOKENIZERS if name in files), None),
+        "tokenizer": files[0] if whole else next((name for name in TOKENIZERS if name in files), None),
         "license": card.get("license") or _license_file(files),
         "loads": reason is None,
         "reason": reason,

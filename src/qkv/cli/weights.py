@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qkv.errors import short
+from qkv.gguf import GGUFRepo
 from qkv.hub import Repo, open_repo
 
 HEADER = 100 * 2**20  # bytes at most, as the format says
@@ -33,6 +34,9 @@ class Summary:
 
 def summarise(repo: Repo, files: list[str], revision: str | None = None) -> Summary:
     """What can be known of a repository's weights without downloading them."""
+    if isinstance(repo, GGUFRepo):
+        size = repo.path.stat().st_size
+        return Summary({repo.path.name: size}, size, repo.parameters)
     here = repo if repo.is_local else open_repo(repo.name, revision=revision, local_files_only=True)
     summary = Summary({name: _size(here, name) for name in files})
     try:

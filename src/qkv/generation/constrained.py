@@ -1,6 +1,6 @@
 """Constrained beam search: texts that contain given words (Post and Vilar, 2018, arXiv:1804.06609; Hu et al., 2019).
 
-At each step the likeliest continuations compete with those that are a step towards a constraint. Texts are ranked within
+At each step the likeliest continuations compete with those that are a step towards a constraint. Texts are ranked in
 banks of equal progress, and the beams are filled by the best of each bank, then the second of each, and so on.
 
 Shapes: B rows, K beams, C candidates, T ids so far, V vocabulary.
@@ -24,8 +24,8 @@ Pick = tuple[int, int]  # number of an open text, and the id it is continued by
 class ConstrainedBeamSearch(GroupBeamSearch):
     """See above: a search with a single group, in which a text ends only where it meets all constraints.
 
-    Prompt and answer count together. When time runs out, texts that meet not all may be among those given; a warning says
-    so. The scores recorded are sums with those of the texts so far, as the reference records them.
+    Prompt and answer count together. Where texts run out of room before, others are given, and a warning says so.
+    The scores recorded are sums with those of the texts so far, as the reference records them.
     """
 
     def run(self, ids: Tensor) -> Any:

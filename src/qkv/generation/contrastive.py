@@ -1,5 +1,5 @@
-"""Contrastive search (Su et al., 2022, arXiv:2202.06417): of the k likeliest ids, one that is likely and whose hidden state
-is unlike those of the text so far, so that the text does not repeat itself.
+"""Contrastive search (Su et al., 2022, arXiv:2202.06417): of the k likeliest ids, one that is likely and whose hidden
+state is unlike those of the text so far, so that the text does not repeat itself.
 
     score(id) = (1 - penalty_alpha) * probability - penalty_alpha * largest cosine to a state before
 
@@ -17,7 +17,7 @@ from .search import NO_TOKEN, Search
 
 class ContrastiveSearch(Search):
     """See above. The cache holds every row k times, so that all candidates are read at once; only their last token
-    differs, and only that is copied. With `low_memory` it holds a row once, and candidates are read one after the other.
+    differs, and only that is copied. With `low_memory` it holds rows once, and candidates are read one after the other.
     """
 
     def run(self, ids: Tensor) -> Any:

@@ -1,8 +1,8 @@
-"""DoLa (Chuang et al., 2024, arXiv:2309.03883): what the last layer knows better than an earlier one, in favour of facts.
+"""DoLa (Chuang et al., 2023, arXiv:2309.03883): what the last layer knows better than an earlier one, for facts' sake.
 
 An id's score is its log-probability by the last layer less that by the earlier layer, of the candidates, whose
-distribution differs most from the last one's (Jensen-Shannon divergence); ids that the last layer finds a tenth as likely
-as its best, or less, are left out. Shapes: B rows, N earlier layers, D width, V vocabulary.
+distribution differs most from the last one's (Jensen-Shannon divergence). Ids that are less than a tenth as likely as
+the best by the last layer are left out. Shapes: B rows, N earlier layers, D width, V vocabulary.
 """
 
 import math
@@ -60,8 +60,8 @@ def early_layers(wanted: str | list[int], count: int, tied: bool) -> list[int]:
         layers = [layer for layer in wanted if isinstance(layer, int) and layer < count]
     if not layers:
         raise ValueError(
-            f"dola_layers={short(wanted)} names no layer that comes before the last of {count}. Use 'high', or a list of "
-            f"layers from 0 to {count - 1}."
+            f"dola_layers={short(wanted)} names no layer that comes before the last of {count}. Use 'high', or a "
+            f"list of layers from 0 to {count - 1}."
         )
     return layers
 

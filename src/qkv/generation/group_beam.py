@@ -1,5 +1,5 @@
-"""Diverse beam search (Vijayakumar et al., 2016, arXiv:1610.02424): groups of beams, each a search of its own, where what
-earlier groups chose at a step costs the later ones `diversity_penalty`.
+"""Diverse beam search (Vijayakumar et al., 2016, arXiv:1610.02424): groups of beams, each a search of its own, where
+what earlier groups chose at a step costs the later ones `diversity_penalty`.
 
 Shapes: B rows, G groups, k beams of a group, K = G*k, C candidates, T ids so far, L ids at most, V vocabulary.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .beam import NEVER, BeamSearch, Beams
+from .beam import NEVER, Beams, BeamSearch
 from .search import NO_TOKEN
 
 
@@ -94,9 +94,7 @@ class GroupBeamSearch(BeamSearch):
     def _close(self, group: Group, length: int) -> None:
         """Where a group is not over, its open texts count as finished at the end."""
         closed = self._closed(group, length)
-        group.done, group.finished = self._finish(
-            group.done, group.finished, group.open, closed, ~group.over, length
-        )
+        group.done, group.finished = self._finish(group.done, group.finished, group.open, closed, ~group.over, length)
 
     # ---------------------------------------------------------------------------------------------- to be narrowed
 

@@ -8,6 +8,7 @@ settings, vocabulary.py those of the tokenizer, weights.py the tensors. The toke
 preprocessing/tokenizers/gguf.py.
 """
 
+import math
 from collections.abc import Iterator
 from functools import cached_property, partial
 from pathlib import Path
@@ -47,6 +48,10 @@ class GGUFRepo(Repo):
     @property
     def metadata(self) -> dict[str, Any]:
         return self.header.metadata
+
+    @property
+    def parameters(self) -> int:
+        return sum(math.prod(entry.shape) for entry in self.header.tensors.values())
 
     def json(self, name: str, limit: int = MAX_JSON) -> dict[str, Any] | None:
         """What a file of settings in the published form would hold; None for one that is not in a GGUF file."""

@@ -40,9 +40,10 @@ class LayerCache:
     def update(self, k: Tensor, v: Tensor) -> Pair:
         """Add the keys and values of new tokens (B,K,T,C); all that the new queries may attend to (B,K,S,C)."""
         start, self.length = self.length, self.length + k.shape[2]
-        if k.requires_grad:  # a backward pass needs the earlier tensors unchanged
+        if torch.is_grad_enabled():  # a backward pass needs the earlier tensors unchanged
             self._store = joined(self._kept(start), (k, v))
             return self._store
+        check_rows(self._store, k)
         self._make_room(start, k, v)
         if self._store is None:
             self._store = k, v
@@ -99,7 +100,18 @@ class LayerCache:
         return 0 if self._store is None else sum(x.nbytes for x in self._store)
 
 
+def check_rows(old: Pair | None, new: Tensor) -> None:
+    """Raise ValueError if keys (B,K,T,C) are not of the texts that a cache holds."""
+    if old is not None and old[0].shape[:2] != new.shape[:2]:
+        raise ValueError(
+            f"past_key_values holds {old[0].shape[0]} rows of {old[0].shape[1]} heads, the input gives {new.shape[0]} "
+            f"rows of {new.shape[1]}: call past_key_values.batch_repeat_interleave(n), or begin with a new cache."
+        )
+
+
 def joined(old: Pair | None, new: Pair) -> Pair:
+    """Keys and values (B,K,S,C) and those of further tokens (B,K,T,C) -> (B,K,S+T,C)"""
+    check_rows(old, new[0])
     if old is None:
         return new
     return torch.cat([old[0], new[0]], dim=2), torch.cat([old[1], new[1]], dim=2)
@@ -120,7 +132,8 @@ class WindowCache(LayerCache):
         keys, values = joined(self._store, (k, v))
         self.length += k.shape[2]
         first = max(0, keys.shape[2] - self.window + 1)  # the next query sees itself too
-        self._store = keys[:, :, first:], values[:, :, first:]
+        kept = keys[:, :, first:], values[:, :, first:]
+        self._store = (kept[0].clone(), kept[1].clone()) if first > 1 else kept  # of a long text, not all the memory
         return keys, values
 
     def reach(self, new: int) -> int:
@@ -149,11 +162,20 @@ class WindowCache(LayerCache):
 class StaticLayerCache(LayerCache):
     """A fixed number of keys, made at the first token. Raises ValueError when more are added."""
 
-    def _make_room(self, start: int, k: Tensor, v: Tensor) -> None:
-        if self.length > self.room:
+    def update(self, k: Tensor, v: Tensor) -> Pair:
+        needed = self.length + k.shape[2]
+        if needed > self.room:
             raise ValueError(
-                f"the static cache has room for {self.room} tokens and {self.length} are needed: make it with a larger "
+                f"the static cache has room for {self.room} tokens and {needed} are needed: make it with a larger "
                 f"max_cache_len."
             )
-        if self._store is None:
-            self._store = tuple(x.new_zeros(*x.shape[:2], self.room, x.shape[3]) for x in (k, v))  # type: ignore
+        return super().update(k, v)
+
+    def _make_room(self, start: int, k: Tensor, v: Tensor) -> None:
+        old = self._kept(start)
+        if old is not None and self._store is not None and self._store[0].shape[2] == self.room:
+            return
+        made = k.new_zeros(*k.shape[:2], self.room, k.shape[3]), v.new_zeros(*v.shape[:2], self.room, v.shape[3])
+        for new, kept in zip(made, old or (), strict=False):
+            new[:, :, :start] = kept
+        self._store = made

@@ -5,9 +5,12 @@ from torch import Tensor
 
 
 def padding_mask(attention_mask: Tensor | None) -> Tensor | None:
-    """(B,S) of ones and zeros -> (B,1,1,S) bool; a mask of more dimensions is taken as it is: (B,T,S) -> (B,1,T,S)."""
-    if attention_mask is None:
-        return None
+    """(B,S) of ones and zeros -> (B,1,1,S) bool; a mask of more dimensions is taken as it is: (B,T,S) -> (B,1,T,S).
+
+    Floats (B,1 or H,T,S) stay what they are: added to the scores.
+    """
+    if attention_mask is None or (attention_mask.dim() == 4 and attention_mask.is_floating_point()):
+        return attention_mask
     mask = attention_mask.bool()
     return {2: lambda: mask[:, None, None, :], 3: lambda: mask[:, None]}.get(mask.dim(), lambda: mask)()
 
@@ -38,8 +41,10 @@ def causal_mask(
 
 
 def additive(mask: Tensor | None, bias: Tensor) -> Tensor:
-    """A float mask: `bias` (1,H,T,S) where the mask admits, the lowest number of its dtype elsewhere.
+    """A float mask: `bias` (1,H,T,S) where the mask admits, the lowest number of its dtype elsewhere; or their sum.
 
     Unlike a bool mask, it makes a row with nothing to attend to spread evenly over all keys.
     """
-    return bias if mask is None else torch.where(mask, bias, torch.finfo(bias.dtype).min)
+    if mask is None or mask.dtype != torch.bool:
+        return bias if mask is None else bias + mask
+    return torch.where(mask, bias, torch.finfo(bias.dtype).min)

@@ -29,6 +29,8 @@ class CausalModel(BaseModel):
         Args:
             input_ids: token ids (B,T), or `inputs_embeds` (B,T,D) in their place.
             attention_mask: (B,S+T), 1 for tokens and 0 for padding, of the S tokens in the cache too; all ones if None.
+                Or (B,1 or H,T,S+T) of what each token attends to, in place of all the model's own masks: bool, or
+                floats that are added to the scores.
             token_type_ids: segment ids (B,T), where the family has segments.
             position_ids: (B,T) or (1,T); counted by the family if None, by default S...S+T-1.
             past_key_values: a `Cache` of the S tokens before, to which these are added; or ((keys, values), ...).
@@ -81,7 +83,9 @@ class CausalModel(BaseModel):
         kinds = []
         for i, window in enumerate(self.windows):
             keys = length if cache is None else cache[i].reach(length)
-            if (window, keys) not in made:
+            if padding is not None and mask is not None and mask.dim() == 4:
+                made[window, keys] = padding[..., -keys:].to(x.dtype if padding.is_floating_point() else torch.bool)
+            elif (window, keys) not in made:
                 made[window, keys] = causal_mask(length, padding, x.device, keys=keys, window=window)
             kinds.append(made[window, keys])
         return kinds[0] if len(made) == 1 else PerLayer(kinds)

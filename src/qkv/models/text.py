@@ -88,11 +88,7 @@ def check_inputs(
         got = f"{ids.dtype} of shape {tuple(ids.shape)}"
         raise ValueError(f"{side}input_ids must be integers of shape (B,T), got {got}{hint}.")
     expected = (given.shape[0], past + given.shape[1])
-    if mask is not None and mask.dim() == 2 and mask.shape != expected:
-        cached = f" and the {past} cached tokens" if past else ""
-        raise ValueError(
-            f"{side}attention_mask {tuple(mask.shape)} must have the shape of {side}input_ids{cached}, {expected}."
-        )
+    _check_shapes(mask, positions, expected, given.shape[1], side)
     if model.max_tokens is None:
         return
     length = expected[1] if positions is None else int(positions.max()) + 1 if positions.numel() else 0
@@ -100,6 +96,27 @@ def check_inputs(
         raise ValueError(
             f"{length} tokens are more than the {model.max_tokens} this model can read. "
             f"Tokenize with truncation=True, or cut the text."
+        )
+
+
+def _check_shapes(
+    mask: Tensor | None, positions: Tensor | None, expected: tuple[int, int], length: int, side: str
+) -> None:  # fmt: skip
+    """Whether mask and position ids fit `expected`, rows and tokens with those in the cache, and `length`, without."""
+    rows, keys = expected
+    shapes = {2: [(rows, keys)], 3: [(rows, length, keys), (rows, 1, keys)]}
+    if mask is not None and mask.dim() == 4:
+        fits = mask.shape[0] in (1, rows) and mask.shape[2] in (1, length) and mask.shape[3] == keys
+    else:
+        fits = mask is None or tuple(mask.shape) in shapes.get(mask.dim(), [])
+    if mask is not None and not fits:
+        cached = f" and the {keys - length} cached tokens" if keys > length else ""
+        raise ValueError(
+            f"{side}attention_mask {tuple(mask.shape)} must have the shape of {side}input_ids{cached}, {expected}."
+        )
+    if positions is not None and (positions.dim() != 2 or positions.shape not in ((1, length), (rows, length))):
+        raise ValueError(
+            f"position_ids {tuple(positions.shape)} must have the shape {(rows, length)} or {(1, length)}."
         )
 
 

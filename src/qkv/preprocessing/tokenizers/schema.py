@@ -86,10 +86,9 @@ def _described(schema: dict[str, Any], about: str, argument: str) -> dict[str, A
 def _read(doc: str) -> tuple[str, dict[str, str], str | None]:
     """Description, arguments and result of a docstring."""
     headings = [*_HEADING.finditer(doc)]
-    ends = [*(match.start() for match in headings[1:]), len(doc)]
     sections: dict[str, str] = {}
-    for match, end in zip(headings, ends, strict=True):
-        body = doc[match.end() : end]
+    for place, match in enumerate(headings):
+        body = doc[match.end() : headings[place + 1].start() if place + 1 < len(headings) else None]
         if body.startswith("\n") and doc[: match.start()].rstrip(" \t").endswith("\n"):
             sections.setdefault(match.group(), body[1:].rstrip())
     about = doc[: headings[0].start()] if headings else doc

@@ -28,7 +28,6 @@ from .template_limits import LimitError, Run, charge, consume, consumed, joined
 
 MAX_TOKENS = 30_000  # the largest published templates have some 6,000
 LEFT_OUT = ("filesizeformat", "forceescape", "pprint", "striptags", "urlencode", "urlize", "wordwrap", "xmlattr")
-ALL_OPERATORS = frozenset({"+", "-", "*", "/", "//", "%", "**"})
 EQUALITY = {"eq", "ne", "lt", "lteq", "gt", "gteq"}
 CHARGING = (charge, consumed, joined)
 OF_JINJA = ("_loop_vars", "_block_vars", "caller")  # arguments it adds to calls
@@ -49,13 +48,7 @@ def render(text: str, variables: Mapping[str, Any]) -> tuple[str, list[tuple[int
     run.left += limits.PER_INPUT * limits.weight(variables, limits.MAX_OUTPUT)
     token = limits.current.set(run)
     try:
-        parts = []
-        for part in _compiled(text).generate(variables):
-            parts.append(part)
-            run.written += len(part)
-            if run.written > limits.MAX_OUTPUT:
-                raise LimitError(f"it writes more than {limits.MAX_OUTPUT} characters")
-        return "".join(parts), run.spans
+        return "".join([run.wrote(part) for part in _compiled(text).generate(variables)]), run.spans
     except Exception as error:  # a template may raise anything
         raise ChatTemplateError(_explained(error)) from error
     finally:
@@ -102,7 +95,7 @@ def _sandbox() -> _Sandbox:
 class _Sandbox(ImmutableSandboxedEnvironment):
     """The hooks through which compiled templates act."""
 
-    intercepted_binops = ALL_OPERATORS
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
     charge, consumed, joined = staticmethod(charge), staticmethod(consumed), staticmethod(joined)  # see _Charging
 
     def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805

@@ -67,6 +67,13 @@ class Run:
     written: int = 0
     spans: list[tuple[int, int]] = field(default_factory=list)
 
+    def wrote(self, part: str) -> str:
+        """The part, its length added to the output's."""
+        self.written += len(part)
+        if self.written > MAX_OUTPUT:
+            raise LimitError(f"it writes more than {MAX_OUTPUT} characters")
+        return part
+
 
 current: ContextVar[Run] = ContextVar("current")
 

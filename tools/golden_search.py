@@ -40,7 +40,9 @@ def numbers(output: ref.utils.ModelOutput) -> dict[str, list]:
     if output.get("beam_indices") is not None:
         found["beam_indices"] = output.beam_indices.tolist()
     if output.get("hidden_states") is not None:
-        found["hidden_states"] = [[round(float(x.abs().mean()), 5) for x in step] for step in output.hidden_states]
+        found["hidden_states"] = [
+            [round(float(x[:, -1].abs().mean()), 5) for x in step] for step in output.hidden_states
+        ]
     return found
 
 

@@ -92,13 +92,19 @@ class KeyMap:
         """Published path -> our path that names the same weights, for single modules and for those above them."""
         found = {path: rule.paths[0] for path, rule in self.rules.items() if len(rule.paths) == 1}
         for path, pairs in self.below.items():
-            nexts = {theirs[len(path) + 1 :].split(".")[0] for theirs, _ in pairs}
-            if path in self.rules or (len(nexts) == 1 and nexts != {"{}"}):  # the path one longer names the same
-                continue
-            ours = _common(path, [ours for _, ours in pairs])
-            if ours and sum(one.startswith(f"{ours}.") for one in self.owner) == len(pairs):
+            ours = "" if path in self.rules or self._is_wrapper(path) else _common(path, [ours for _, ours in pairs])
+            if ours and sum(_is_under(ours, one) for one in self.owner) == len(pairs):
                 found[path] = ours
         return found
+
+    def _is_wrapper(self, path: str) -> bool:
+        """Whether the path one longer, or one shorter, is the better name of the same weights: that of a numbered
+        block, else the longest."""
+        above, _, _ = path.rpartition(".")
+        if above.endswith("{}") and len(self.below[above]) == len(self.below[path]):
+            return True
+        nexts = {theirs[len(path) + 1 :].split(".")[0] for theirs, _ in self.below[path]}
+        return not path.endswith("{}") and len(nexts) == 1 and nexts != {"{}"}
 
     def inside(self, theirs: str, ours: str) -> "KeyMap":
         """The table of the module at these paths, which are left out of its names."""
@@ -180,6 +186,13 @@ def _common(theirs: str, paths: list[str]) -> str:
             break
         found.append(column[0])
     return ".".join(found)
+
+
+def _is_under(above: str, path: str) -> bool:
+    """Whether a path, of which an index may stand for a given number, lies under another."""
+    parts, start = path.split("."), above.split(".")
+    pairs = zip(parts, start, strict=False)
+    return len(parts) > len(start) and all(one == other or one == "{}" and other.isdecimal() for one, other in pairs)
 
 
 def _tree(paths: Iterable[str]) -> dict:

@@ -8,14 +8,13 @@ import pytest
 import torch
 from torch import nn
 
+from families import IDS, SIZES, tiny_config
 from qkv import (
-    AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
-    BertConfig,
     BertForSequenceClassification,
     BertModel,
     DistilBertForSequenceClassification,
@@ -24,23 +23,6 @@ from qkv import (
     auto,
 )
 from qkv.models import FAMILIES
-
-SIZES = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-FUSED = ("c_attn", "query_key_value", "qkv_proj", "gate_up_proj")  # whose parts are parameters of their own
-IDS = torch.tensor([[5, 6, 7, 8], [9, 3, 1, 1]])
-
-
-def tiny_config(model_type, **fields):
-    config = AutoConfig.for_model(model_type, **SIZES, num_labels=3, **fields)
-    config.pad_token_id = 1
-    if model_type == "t5":
-        config.head_dim = 8
-        config.eos_token_id = 8
-    if "max_position_embeddings" in config._fields:
-        config.max_position_embeddings = 20
-    if "num_key_value_heads" in config._fields:
-        config.num_key_value_heads = 1
-    return config
 
 
 @pytest.fixture(params=FAMILIES)
@@ -163,27 +145,6 @@ def test_threads_observe_their_own_pass(model):
         if states is not None:
             assert len(states) == len(serial[i])
             assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(states, serial[i], strict=True))
-
-
-def test_published_paths():
-    model = BertForSequenceClassification(BertConfig(**SIZES))
-    inner = model.backbone
-    assert model.bert is inner and model.base_model is inner and inner.base_model is inner
-    assert model.bert.encoder.layer[1].attention.self.query is inner.layers[1].attn.q_proj
-    assert model.bert.embeddings.word_embeddings is inner.embed.token is model.get_input_embeddings()
-    assert model.bert.pooler.dense is inner.pooler.dense
-    assert len(model.bert.encoder.layer) == 2 and len(list(model.bert.encoder.layer[:1])) == 1
-    for layer in model.bert.encoder.layer[:1]:
-        for parameter in layer.parameters():
-            parameter.requires_grad = False
-    model.bert.embeddings.requires_grad_(False)
-    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
-    assert all(name.startswith(("bert.encoder.layer.0.", "bert.embeddings.")) for name in frozen) and len(frozen) == 21
-    assert [n for n, _ in model.bert.encoder.layer[0].output.named_parameters()][0] == "dense.weight"
-    with pytest.raises(AttributeError, match="encoder.layers"):
-        model.bert.encoder.layers  # noqa: B018
-    with pytest.raises(AttributeError, match="no attribute 'classifer'"):
-        model.classifer  # noqa: B018
 
 
 def test_replacing_the_classifier(tmp_path):

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .beam import Beams
+from .beam import NEVER, Beams
 from .constraints import Constraint, ConstraintListState, DisjunctiveConstraint, PhrasalConstraint
 from .group_beam import Group, GroupBeamSearch
 
@@ -84,22 +84,24 @@ class ConstrainedBeamSearch(GroupBeamSearch):
 
     def _steps(self, text: list[int], vocabulary: int) -> list[tuple[int, ConstraintListState]]:
         """The ids that are a step of a text towards a constraint, and how far it is then."""
-        state = self._progress(text)
-        found = []
+        state, found = self._progress(text), []
+        begun = state.inprogress_constraint
         for token in () if state.completed else state.advance() or ():
             if token >= vocabulary:
                 raise ValueError(f"a constraint asks for the id {token}, but the model has {vocabulary} words only.")
             then = state.copy(stateful=True)
             then.add(token)
+            if isinstance(begun, DisjunctiveConstraint) and begun.does_advance(token):
+                begun.current_seq = [*begun.current_seq, token]  # so the reference ranks the second of two forms lower
             found.append((token, then))
         return found
 
     def _closed(self, group: Group, length: int) -> Tensor:
-        """Texts that meet the constraints; where these are fewer than asked for, all."""
+        """Texts that meet the constraints, by ids that may come; all, where these are fewer than asked for."""
         texts = group.open.ids[:, :, :length].tolist()
         met = torch.tensor([[self._progress(text).completed for text in row] for row in texts])
-        enough = met.sum(dim=1, keepdim=True) >= self.config.num_return_sequences
-        return (met | ~enough).to(group.open.ids.device)
+        met = met.to(group.open.ids.device) & (group.open.scores > NEVER)
+        return met | (met.sum(dim=1, keepdim=True) < self.config.num_return_sequences)
 
     def _result(self, done: Beams) -> Any:
         texts = done.flat(done.ids.shape[2]).tolist()

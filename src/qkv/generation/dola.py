@@ -38,6 +38,10 @@ class DolaDecoding(Sampling):
         self.record.add(self.runner.output, logits, scores)
         return scores
 
+    def choose(self, scores: Tensor) -> Tensor:
+        # Options may forbid all of the few ids that are left. The reference then goes on with id 0.
+        return super().choose(scores) if self.config.do_sample else scores.argmax(dim=-1)
+
 
 def early_layers(wanted: str | list[int], count: int, tied: bool) -> list[int]:
     """The layers to contrast with the last, 0 being the embeddings.

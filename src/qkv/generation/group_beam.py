@@ -58,18 +58,18 @@ class GroupBeamSearch(BeamSearch):
         logits = self.runner.logits(texts)[:, -1]
         self.check(logits)
         scores = logits.log_softmax(dim=-1).unflatten(0, (-1, self.config.num_beams))  # (B,K,V)
-        current = texts.new_zeros(scores.shape[:2])
+        current, recorded = texts.new_zeros(scores.shape[:2]), []
         for i, group in enumerate(groups):
             own = slice(i * self.beams, (i + 1) * self.beams)
             given = {"current_tokens": current.flatten(), "beam_group_idx": i}
             processed = self.processors(group.open.flat(length), scores[:, own].flatten(0, 1), **given)
             processed = processed.unflatten(0, (-1, self.beams))
             sums = processed + group.open.scores[..., None]
-            scores[:, own] = self._recorded(processed, sums)
+            recorded.append(self._recorded(processed, sums))
             over = group.over
             self._advance(group, sums, length, own.start)
             current[:, own] = torch.where(over, self.pad, group.open.ids[:, :, length])
-        self.record.add(self.runner.output, logits, scores.flatten(0, 1))
+        self.record.add(self.runner.output, logits, torch.cat(recorded, dim=1).flatten(0, 1))
 
     def _advance(self, group: Group, sums: Tensor, length: int, first: int) -> None:
         """The best continuations of a group, by the sums of log-probabilities (B,k,V)."""

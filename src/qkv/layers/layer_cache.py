@@ -40,7 +40,7 @@ class LayerCache:
     def update(self, k: Tensor, v: Tensor) -> Pair:
         """Add the keys and values of new tokens (B,K,T,C); all that the new queries may attend to (B,K,S,C)."""
         start, self.length = self.length, self.length + k.shape[2]
-        if torch.is_grad_enabled():  # a backward pass needs the earlier tensors unchanged
+        if torch.is_grad_enabled() or self._frozen:  # a backward pass needs the earlier tensors unchanged
             self._store = joined(self._kept(start), (k, v))
             return self._store
         check_rows(self._store, k)
@@ -51,6 +51,11 @@ class LayerCache:
             for store, new in zip(self._store, (k, v), strict=True):
                 store[:, :, start : self.length] = new
         return self.pair or (k, v)
+
+    @property
+    def _frozen(self) -> bool:
+        """Whether torch forbids to write into what is kept, since that was made in inference mode, which has ended."""
+        return self._store is not None and self._store[0].is_inference() and not torch.is_inference_mode_enabled()
 
     def _kept(self, length: int) -> Pair | None:
         return None if self._store is None else (self._store[0][:, :, :length], self._store[1][:, :, :length])
@@ -84,7 +89,7 @@ class LayerCache:
         if self._store is None:
             return
         kept, rows = self.pair or self._store, rows.to(self._store[0].device)
-        if len(rows) == len(kept[0]):
+        if len(rows) == len(kept[0]) and not self._frozen:
             first = max(0, start - (self.length - kept[0].shape[2]))
             for old in (x[:, :, first:] for x in kept):
                 old.copy_(old.index_select(0, rows))

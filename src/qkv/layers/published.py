@@ -127,11 +127,9 @@ def resolve(owner: Named, path: str) -> Any:
     if keys is None or not matches:
         return None
     for template, index in matches:
-        if template not in keys.below:  # a part of a fused tensor, under the name that `named_parameters` gives it
-            above, _, last = template.rpartition(".")
-            return _at(owner, next(p for p in keys.rules[above].paths if p.endswith(f".{last}")).format(*index))
-        if template in keys.rules and template in keys.places:
-            return _at(owner, keys.places[template].format(*index))
+        part = _part(keys, template)
+        if part is not None or template in keys.rules and template in keys.places:
+            return _at(owner, (part or keys.places[template]).format(*index))
     template, index = matches[0]
     if len(matches) == 1 and template in keys.places:
         found = _at(owner, keys.places[template].format(*index))
@@ -147,13 +145,14 @@ def _matches(keys: KeyMap | None, path: str) -> list[tuple[str, list[str]]]:
         literal = [([*parts, part], index) for parts, index in found]
         found = literal + [([*p, "{}"], [*index, part]) for p, index in found if part.isdecimal()]
     joined = ((".".join(parts), index) for parts, index in found)
-    return [] if keys is None else [(t, index) for t, index in joined if t in keys.below or _is_part(keys, t)]
+    return [] if keys is None else [(t, index) for t, index in joined if t in keys.below or _part(keys, t)]
 
 
-def _is_part(keys: KeyMap, template: str) -> bool:
+def _part(keys: KeyMap, template: str) -> str | None:
+    """Our path of a part of a fused tensor, under the name that `named_parameters` gives it."""
     above, _, last = template.rpartition(".")
     paths = keys.rules[above].paths if above in keys.rules else ()
-    return len(paths) > 1 and any(path.endswith(f".{last}") for path in paths)
+    return next((path for path in paths if len(paths) > 1 and path.rpartition(".")[2] == last), None)
 
 
 def _at(owner: nn.Module, path: str) -> Any:

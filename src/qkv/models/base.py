@@ -41,7 +41,7 @@ class PreTrainedModel(Named, metaclass=Initialised):
 
     config_class: ClassVar[type[Config]] = Config
     base_model_prefix: ClassVar[str] = ""
-    keys: KeyMap  # published names <-> ours
+    keys: KeyMap  # type: ignore[assignment]  # published names <-> ours
     tied: Mapping[str, str] = {}  # our name of a weight -> our name of the weight it shares
     optional: tuple[str, ...] = ()  # our paths of parts that a checkpoint of the body may lack
     reserved_positions: ClassVar[int] = 0  # rows of the position table that no token gets

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..heads import CausalLM
-from ..layers import Attention, PreNormBlock
+from ..layers import Attention, Cache, PreNormBlock
 from .llama import LlamaConfig, LlamaModel
 from .task import Head
 
@@ -25,7 +25,7 @@ class GraniteConfig(LlamaConfig):
 class GraniteBlock(PreNormBlock):
     """What each sublayer adds is multiplied by `share`."""
 
-    def __init__(self, *parts: nn.Module, share: float):
+    def __init__(self, *parts: Any, share: float):
         super().__init__(*parts)
         self.share = share
 
@@ -50,5 +50,5 @@ class GraniteModel(LlamaModel):
         parts = self.attention(c, layer), self.mlp(c), self.norm_layer(c), self.norm_layer(c)
         return GraniteBlock(*parts, share=c.residual_multiplier)
 
-    def decode(self, x: Tensor, *context: Any) -> Tensor:
-        return super().decode(x * self.config.embedding_multiplier, *context)
+    def decode(self, x: Tensor, masks: Any, positions: Tensor, segments: Tensor | None, cache: Cache | None) -> Tensor:
+        return super().decode(x * self.config.embedding_multiplier, masks, positions, segments, cache)

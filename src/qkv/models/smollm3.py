@@ -50,7 +50,7 @@ class SmolLM3Model(LlamaModel):
         return self.norm(self.layers(self.embed(x), masks, turns, cache))
 
 
-def _turned(c: SmolLM3Config) -> list:
+def _turned(c: Any) -> list:
     """Which layers turn queries and keys by their positions. Raises ValueError if the config names too few layers."""
     if c.no_rope_layers is None:
         return [(i + 1) % c.no_rope_layer_interval != 0 for i in range(c.num_hidden_layers)]

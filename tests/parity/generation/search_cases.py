@@ -1,4 +1,4 @@
-"""What tests/parity/test_search.py and tools/golden_search.py share: models, prompts and settings of four searches."""
+"""What tests/parity/test_search_parity.py and tools/golden_search.py share: models, prompts and settings of four searches."""
 
 import json
 import random
@@ -61,7 +61,7 @@ CONSTRAINED = [
     {"num_beams": 3, "constraints": [["Phrasal", [30, 31, 32]], ["Disjunctive", [[41, 42], [43]]]]},
     {"num_beams": 4, "constraints": [["Disjunctive", [[41, 42], [41, 44], [46]]], ["Phrasal", [41]]]} | LIKELY_END,
     FORCED | {"no_repeat_ngram_size": 2, "bad_words_ids": [[10], [11, 12]], "use_cache": False},
-    FORCED | {"bad_words_ids": [[21]]} | LIKELY_END,  # cannot be met
+    FORCED | {"force_words_ids": [list(range(20, 38))]} | LIKELY_END,  # longer than there is room
 ]
 CONTRAST = {"penalty_alpha": 0.6, "top_k": 4}
 CONTRASTIVE = [
@@ -123,7 +123,7 @@ def prompts() -> list[list[list[int]]]:
 
 
 def folder_of(name: str, target: Path) -> Path:
-    """The checkpoint of a model; one whose name ends in -deep is made in `target`, by repeating layers ever stronger."""
+    """The checkpoint of a model; one named -deep is made in `target`, by repeating layers ever stronger."""
     source = GOLDENS / FOLDERS[name]
     if not name.endswith("-deep"):
         return source

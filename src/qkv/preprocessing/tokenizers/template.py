@@ -61,10 +61,8 @@ def _explained(error: Exception) -> str:
         if trace.tb_frame.f_code.co_filename == "<template>":
             line = trace.tb_lineno
         trace = trace.tb_next
-    reason = getattr(error, "message", None) or str(error) or type(error).__name__
-    if isinstance(error, RecursionError):
-        reason = "it calls itself too deeply"
-    reason = reason if len(reason) <= 300 else reason[:299] + "…"
+    reason = "it calls itself too deeply" if isinstance(error, RecursionError) else getattr(error, "message", None)
+    reason = (reason or str(error) or type(error).__name__)[:300]
     return f"Chat template, line {line}: {reason}" if line else f"Chat template: {reason}"
 
 
@@ -102,7 +100,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         if __obj in CHARGING:
             return __obj(*args)
         charge(limits.STEP)
-        if not isinstance(__obj, (Macro, LoopContext)) and __obj is not _Namespace:
+        if not isinstance(__obj, (Macro, LoopContext)):
             args = tuple(map(limits.listed, args))
             limits.call(__obj, args, {name: value for name, value in kwargs.items() if name not in OF_JINJA})
         result = super().call(__context, __obj, *args, **kwargs)
@@ -114,8 +112,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        if isinstance(argument, tuple):
-            consume(argument)
+        if not isinstance(argument, (str, int, slice)):
+            consume(argument)  # to be hashed, or quoted in an error
         result = super().getitem(obj, argument)
         if isinstance(argument, slice):
             charge(limits.size(result))

@@ -16,7 +16,7 @@ from types import BuiltinMethodType, MethodType
 from typing import Any
 
 STEP = 32
-BUDGET = 2**25  # about half a second
+BUDGET = 2**24  # about a quarter of a second
 PER_INPUT = 64  # added for each unit of the conversation, so that long ones are rendered too
 MAX_OUTPUT = 16 * 2**20  # characters
 MAX_BITS = 1024  # of an integer
@@ -31,12 +31,10 @@ METHODS: dict[type, frozenset[str]] = {
     float: frozenset({"is_integer"}),
 }
 # filters that look at one element, and those that visit each without looking inside
-LOOKS = {"attr", "count", "d", "default", "first", "last", "length", "random"}
+LOOKS = {"count", "d", "default", "first", "last", "length", "random"}
 VISITS = {"batch", "items", "list", "map", "reject", "rejectattr", "reverse", "select", "selectattr", "slice"}
-RATES = {  # filters that run Python code for each element or word
-    **dict.fromkeys(("dictsort", "groupby", "max", "min", "sort", "sum", "unique"), 8),
-    **dict.fromkeys(("title", "wordcount"), 16),
-}
+# filters that run Python code for each element or word
+SLOW = {"dictsort", "groupby", "max", "min", "sort", "sum", "title", "unique", "wordcount"}
 # tests that read no more of a value than its kind
 KINDS = {
     "boolean",
@@ -163,10 +161,11 @@ def growth(name: str, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
 
 def printf(text: str, values: Any) -> None:
     """Charge for `text % values`."""
+    charge(size(text) + STEP * text.count("%"))
     given = values if isinstance(values, tuple) else (values,)
     largest = max((abs(one) for one in given if isinstance(one, int)), default=0)
     widths = (number for match in _WIDTH.finditer(text) for number in match.groups() if number)
-    charge(size(text) + sum(largest if number == "*" else int(number) for number in widths))
+    charge(sum(largest if number == "*" else int(number) for number in widths))
     charge(text.count("%") * weight(values, current.get().left))
 
 
@@ -217,10 +216,11 @@ def metered(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         before, values = args[:start], args[start:]
         if name in VISITS:
-            charge(sum(map(size, values)))
+            charge(size(values[0]) if values else 0)
+            consume(*values[1:], *kwargs.values())
         else:
             values = tuple(map(listed, values))
-            consume(*values, *kwargs.values(), rate=RATES.get(name, 1))
+            consume(*values, *kwargs.values(), rate=16 if name in SLOW else 1)
         charge(growth(name, values[0], values[1:], kwargs))
         if name == "format":
             printf(str(values[0]), (*values[1:], *kwargs.values()))

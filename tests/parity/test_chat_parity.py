@@ -56,3 +56,9 @@ def test_schemas_are_those_of_5(function):
         assert len(str(caught.value)) < 400
     else:
         assert json.dumps(get_json_schema(function)) == json.dumps(expected)
+
+
+def test_where_4_and_5_differ_5_is_followed():
+    """4.57 knows one name for the reasoning, and continues no other field than content."""
+    different = RECORDED["4"]["renders"]
+    assert different and all("thinking" in key or "reasoning going_on" in key for key in different)

@@ -63,7 +63,10 @@ def main() -> None:
                     ids = torch.tensor(rows)
                     torch.manual_seed(batch)
                     options = options_of(setting, ref.PhrasalConstraint, ref.DisjunctiveConstraint)
-                    found = model.generate(ids, attention_mask=(ids != PAD).long(), **options)
+                    try:
+                        found = model.generate(ids, attention_mask=(ids != PAD).long(), **options)
+                    except RuntimeError:  # the reference has no beam_indices for a text that meets no constraint
+                        continue
                     more = {} if isinstance(found, torch.Tensor) else numbers(found)
                     sequences = found if isinstance(found, torch.Tensor) else found.sequences
                     cases.append([number, batch, sequences.tolist(), more])

@@ -25,6 +25,7 @@ from qkv.files import (
     vetted,
     write_file,
 )
+from qkv.hub_errors import explained
 from qkv.publish import push_folder
 
 __all__ = ["HubRepo", "Repo", "is_cached", "open_repo", "push_folder", "split_options", "write_file"]
@@ -111,7 +112,7 @@ class HubRepo(Repo):
     def _open(self, wanted: str) -> tuple[Path, frozenset[str] | None]:
         folder, names, cause = self._commit
         if folder is None:
-            raise _explained(cause, self, wanted) from cause
+            raise explained(cause, self, wanted) from cause
         return folder, names
 
     @cached_property
@@ -157,7 +158,7 @@ class HubRepo(Repo):
             if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
                 return None
             wrapped = isinstance(error, LocalEntryNotFoundError | ValueError)
-            raise _explained(wrapped and error.__cause__ or error, self, short(name, 40)) from error
+            raise explained(wrapped and error.__cause__ or error, self, short(name, 40)) from error
         check_sha256(path)
         self._fetched.add(name)
         ref = self.folder / "refs" / self.revision
@@ -167,7 +168,7 @@ class HubRepo(Repo):
 
     def _missing(self, name: str) -> OSError:
         _, names, cause = self._commit
-        return super()._missing(name) if names is not None else _explained(cause, self, short(name, 40))
+        return super()._missing(name) if names is not None else explained(cause, self, short(name, 40))
 
     def hint(self) -> str:
         return f"Check the name and the revision {short(self.revision)}, or pass a folder such as './model'."
@@ -239,40 +240,3 @@ def split_options(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any
     names = ("revision", "subfolder", "token", "cache_dir", "local_files_only", "force_download", "gguf_file")
     options = {"token": old_token, **{name: rest.pop(name) for name in names if name in rest}}
     return {name: value for name, value in options.items() if value is not None}, rest
-
-
-def _explained(error: BaseException | None, repo: HubRepo, wanted: str) -> OSError:
-    """What went wrong and what to type, from whatever huggingface_hub and the network stack below it raise."""
-    from huggingface_hub import constants, errors
-
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    disk = isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError) and error.errno
-    name, site, cache = short(repo.name, 72), short(constants.ENDPOINT, 50)[1:-1], short(str(repo.cache), 44)
-    login = "type: hf auth login (or pass token=...)"
-    missing = f"{wanted} of {name} (revision {short(repo.revision, 24)}) is not in the cache {cache}"
-    folder = "or pass a folder such as './model'"
-    rows = (
-        (
-            error is None,
-            f"{missing}, and downloads are off. Unset HF_HUB_OFFLINE and type: hf download {name[1:-1]}; {folder}.",
-        ),
-        (isinstance(error, errors.GatedRepoError), f"{name} is gated. Accept its terms at {site}, then {login}."),
-        (
-            isinstance(error, errors.RepositoryNotFoundError),
-            f"no repository {name} at {site}, or a private one. Check the spelling; if private, {login}; {folder}.",
-        ),
-        (
-            isinstance(error, errors.RevisionNotFoundError),
-            f"{name} has no revision {short(repo.revision)}. Leave revision= out for the main one, {folder}.",
-        ),
-        (
-            isinstance(error, errors.LocalTokenNotFoundError),
-            f"token=True, but no token is stored. To store one, {login}.",
-        ),
-        (status in (401, 403), f"{site} refused the token for {name} ({status}). For another one, {login}."),
-        (status is not None, f"{site} answered with error {status}, and {missing}. Try again later, {folder}."),
-        (disk, f"{name} cannot be stored in {cache}: {disk and os.strerror(disk)}. Set HF_HOME to another folder."),
-        ("Consistency check" in str(error), f"{wanted} of {name} arrived incomplete. Run the same line again."),
-        (True, f"no answer from {site} ({type(error).__name__}), and {missing}. Check the network, {folder}."),
-    )
-    return OSError(next(text for hit, text in rows if hit))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from families import IDS, SIZES, tiny_config
+from families import FUSED, IDS, SIZES, tiny_config
 from qkv import (
     AutoModel,
     AutoModelForCausalLM,

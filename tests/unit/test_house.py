@@ -25,7 +25,7 @@ DOORS = {
     "http.client": (),
     "httpx": (),
     "socket": ("network.py",),
-    "huggingface_hub": ("hub.py", "publish.py", "checkpoint.py", "cli/env.py"),
+    "huggingface_hub": ("hub.py", "hub_errors.py", "publish.py", "checkpoint.py", "cli/env.py"),
     "safetensors": ("checkpoint.py", "cli/env.py"),
     "zipfile": ("unpickle.py",),
     "jinja2": ("preprocessing/tokenizers/template.py",),

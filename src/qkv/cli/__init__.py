@@ -1,4 +1,4 @@
-"""The command line: `qkv run`, `qkv describe`, `qkv env`; one file per command.
+"""The command line: `qkv run`, `qkv chat`, `qkv describe`, `qkv env`; one file per command.
 
 What is special: nothing heavy is imported before a command needs it, so `qkv --help` answers at once. On a terminal the
 output is for people, in a pipe it is tab-separated text, and with --json it is one JSON document of a fixed shape.

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from qkv import __version__
 
-from . import describe, env, run
+from . import chat, describe, env, run
 from .tasks import FORMS
 from .terminal import Debug, notices, say
 
@@ -24,6 +24,7 @@ HELP = """Transformers, fast on the machine you have.
 [bold]Examples[/bold]
 
   qkv run sentiment-analysis "What a film!"
+  qkv chat org/name
   qkv describe distilbert/distilbert-base-uncased-finetuned-sst-2-english
   qkv env --json
 
@@ -106,5 +107,6 @@ def root(
 
 
 app.command("run")(run.run)
+app.command("chat")(chat.chat)
 app.command("describe")(describe.describe)
 app.command("env")(env.env)

@@ -66,7 +66,7 @@ def _check_arguments(texts: list[str]) -> None:
 def _records(name: str, column: str | None, form: Form) -> Iterator[Any]:
     """The inputs of a file; of the pipe for "-"."""
     if name == "-":
-        yield from _texts(_lines(sys.stdin.buffer, "the pipe"), name, column, form)
+        yield from _texts(lines_of(sys.stdin.buffer, "the pipe"), name, column, form)
         return
     suffix = Path(name).suffix.lower()
     if suffix == ".json":
@@ -77,10 +77,11 @@ def _records(name: str, column: str | None, form: Form) -> Iterator[Any]:
     elif suffix in OBJECTS:
         reader = _objects
     with open(name, "rb") as stream:
-        yield from reader(_lines(stream, short(name)), name, column, form)
+        yield from reader(lines_of(stream, short(name)), name, column, form)
 
 
-def _lines(stream: BinaryIO, name: str) -> Lines:
+def lines_of(stream: BinaryIO, name: str) -> Lines:
+    """Numbered lines of UTF-8 text. Raises: ValueError for bytes that are none."""
     for number, raw in enumerate(stream, 1):
         try:
             yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")

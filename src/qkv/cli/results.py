@@ -46,10 +46,12 @@ def write_table(windows: Iterable[Window], form: Form) -> None:
         first = not widths
         for cells, _ in rows if first else ():
             widths = {name: max(widths.get(name, len(name)), text.cell_len) for name, text in cells.items()}
-        widths = {name: min(width, screen.width // 3) for name, width in widths.items()}
+        part = screen.width // 4 * 3 if form.wide else screen.width // 3
+        widths = {name: min(width, part) for name, width in widths.items()}
         table = Table(box=None, show_header=first, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
         for name, width in widths.items():
-            table.add_column(name, width=width, no_wrap=True, overflow="ellipsis")
+            lines = name == form.wide
+            table.add_column(name, width=width, no_wrap=not lines, overflow="fold" if lines else "ellipsis")
         room = max(8, screen.width - sum(widths.values()) - 2 * len(widths) - 1)
         table.add_column(form.fields[0], max_width=room, no_wrap=True, overflow="ellipsis")
         for cells, shown in rows:

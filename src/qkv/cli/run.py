@@ -8,17 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from .inputs import Source, read
+from .options import given, with_task_options
 from .results import Window, write
 from .tasks import FORMS, form_of
 from .terminal import Debug, progress, say
 
-WINDOW = 256  # inputs between two steps of the bar: enough to fill batches of similar length
+Ask = Callable[[Any], Any]  # from an input to what the pipeline gets
 
 
 def _tasks(incomplete: str) -> list[str]:
     return [name for name in FORMS if name.startswith(incomplete)]
 
 
+@with_task_options
 def run(  # noqa: PLR0913 - typer makes a parameter an option
     task: Annotated[str, typer.Argument(metavar="TASK", help="Such as sentiment-analysis.", autocompletion=_tasks)],
     texts: Annotated[list[str] | None, typer.Argument(metavar="INPUT...", help="Inputs.", show_default=False)] = None,
@@ -34,16 +36,6 @@ def run(  # noqa: PLR0913 - typer makes a parameter an option
     ] = None,
     dtype: Annotated[str | None, typer.Option(metavar="NAME", help="auto, float32, bfloat16 or float16.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, metavar="N", help="Rows of a batch at most.")] = None,
-    top_k: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Labels per input, best first; 0 for all.")
-    ] = None,
-    truncation: Annotated[
-        bool | None,
-        typer.Option("--truncation/--no-truncation", help="Cut long texts silently / fail. Unset: cut and warn."),
-    ] = None,
-    function_to_apply: Annotated[
-        str | None, typer.Option(metavar="NAME", help="softmax, sigmoid or none, on the scores.")
-    ] = None,
     file: Annotated[
         str | None,
         typer.Option("--file", "-f", metavar="FILE", help="A text per line, .csv, .tsv or .jsonl; - is stdin."),
@@ -54,11 +46,13 @@ def run(  # noqa: PLR0913 - typer makes a parameter an option
         str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file; JSON if it ends in .json.")
     ] = None,
     debug: Debug.Option = False,
+    **own: Any,
 ) -> None:
     """Run a task on texts: from arguments, a file, or a pipe with one text per line.
 
-    On a terminal the results are a table; in a pipe, lines of label<TAB>score<TAB>text; with --json, a list in the
-    order of the inputs: [{"input": "...", "result": [{"label": "...", "score": 0.99}]}].
+    On a terminal the results are a table; in a pipe, lines of label<TAB>score<TAB>text, or of what the task gives in
+    their place; with --json, a list in the order of the inputs:
+    [{"input": "...", "result": [{"label": "...", "score": 0.99}]}].
 
     [bold]Examples[/bold]
 
@@ -66,39 +60,53 @@ def run(  # noqa: PLR0913 - typer makes a parameter an option
       qkv run text-classification -m ./my-model --top-k 0 "What a film!"
       qkv run sentiment-analysis -f reviews.csv --column review -o labels.json
       grep ERROR log.txt | qkv run text-classification -m org/name | sort
+
+      qkv run text-generation -m ./my-model "Once upon a time" --max-new-tokens 40 --stream
     """
     try:
         form = form_of(task)
     except KeyError as error:
         raise typer.BadParameter(error.args[0]) from None
     _check_output(output, file)
+    flags = given(own, task, form)
+    if flags.get("stream") and (as_json or output):
+        raise typer.BadParameter("--stream prints text, so leave --json and --output out")
+    arguments = form.arguments(flags)
     source = read(texts or [], file, column, form)
     if source.count == 0:
         say("warning", "there is no input.")
         write([], form, output, as_json or _is_json(output))
         return
-    options: dict[str, Any] = {
-        "revision": revision, "dtype": dtype, "batch_size": batch_size, "truncation": truncation,
-        "function_to_apply": function_to_apply,
-    }  # fmt: skip
+    options = {"revision": revision, "dtype": dtype, "batch_size": batch_size}
     options = {name: value for name, value in options.items() if value is not None}
-    if top_k is not None:
-        options["top_k"] = top_k or None
     from qkv.pipelines import pipeline
+    from qkv.seed import set_seed
 
-    pipe = pipeline(task, model, tokenizer=tokenizer, device=_device(device), **options)
+    pipe = pipeline(task, model, tokenizer=tokenizer, device=device_of(device), **options, **arguments)
+    if "seed" in flags:
+        set_seed(flags["seed"])
+
+    def asked(item: Any) -> Any:
+        return form.asked(item, flags)
+
+    if flags.get("stream"):
+        from .stream import stream
+
+        stream(pipe, source.items, asked)
+        return
     with progress(source.count) as advance:
-        write(_windows(pipe, source, advance), form, output, as_json or _is_json(output))
+        write(_windows(pipe, source, form.window, asked, advance), form, output, as_json or _is_json(output))
 
 
-def _windows(pipe: Callable[[list[Any]], list[Any]], source: Source, advance: Callable[[int], Any]) -> Iterator[Window]:
-    while taken := list(islice(source.items, WINDOW)):
-        results = (result if isinstance(result, list) else [result] for result in pipe(taken))
+def _windows(pipe: Any, source: Source, size: int, asked: Ask, advance: Callable[[int], Any]) -> Iterator[Window]:
+    while taken := list(islice(source.items, size)):
+        results = (result if isinstance(result, list) else [result] for result in pipe([asked(item) for item in taken]))
         yield list(zip(taken, results, strict=True))
         advance(len(taken))
 
 
-def _device(name: str | None) -> str | int | None:
+def device_of(name: str | None) -> str | int | None:
+    """A device as it is typed: a name, or a number."""
     return int(name) if name is not None and name.removeprefix("-").isdecimal() else name
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-COLOURS = {"error": "bold red", "warning": "yellow"}
+COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 SHOW_BAR = 50  # inputs; fewer are done before a bar could be read
 
 
@@ -29,6 +29,11 @@ class Debug:
 def clean(text: object) -> str:
     """A text as one line without control characters, which could steer a terminal or break a row."""
     return "".join(c if c.isprintable() else " " for c in str(text))
+
+
+def clean_lines(text: str) -> str:
+    """A text of several lines without other control characters."""
+    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)
 
 
 def size(count: int | None) -> str:

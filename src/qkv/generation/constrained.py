@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .beam import NEVER, Beams
+from .beam import Beams
 from .constraints import Constraint, ConstraintListState, DisjunctiveConstraint, PhrasalConstraint
 from .group_beam import Group, GroupBeamSearch
 
@@ -97,10 +97,9 @@ class ConstrainedBeamSearch(GroupBeamSearch):
         return found
 
     def _closed(self, group: Group, length: int) -> Tensor:
-        """Texts that meet the constraints, by ids that may come; all, where these are fewer than asked for."""
+        """Texts that meet the constraints; all, where these are fewer than asked for."""
         texts = group.open.ids[:, :, :length].tolist()
-        met = torch.tensor([[self._progress(text).completed for text in row] for row in texts])
-        met = met.to(group.open.ids.device) & (group.open.scores > NEVER)
+        met = torch.tensor([[self._progress(text).completed for text in row] for row in texts]).to(group.over.device)
         return met | (met.sum(dim=1, keepdim=True) < self.config.num_return_sequences)
 
     def _result(self, done: Beams) -> Any:

@@ -39,10 +39,14 @@ class GroupBeamSearch(BeamSearch):
             self.runner.select(open_.origins[:, :, length - 1 - self.prompt].flatten())
             over = torch.cat([group.over.expand(-1, self.beams) for group in groups], dim=1)
             stopped = bool((over.flatten() | self.stopping(open_.flat(length), self.record.scores)).all())
-        for group in groups:
-            self._close(group, length)
+        for group in groups:  # where a group is not over, its open texts count as finished
+            self._add(group, group.open, self._closed(group, length), length)
         done = Beams.join([group.done for group in groups])
-        return self._result(done.take(done.scores.topk(self.config.num_return_sequences)[1]))
+        worth = _worth(done.scores, torch.cat([group.finished for group in groups], dim=1))
+        best = (
+            worth.shape[1] - 1 - worth.flip(1).sort(dim=1, descending=True, stable=True).indices
+        )  # of equals the last
+        return self._result(done.take(best[:, : self.config.num_return_sequences]))
 
     def _groups(self, ids: Tensor) -> list[Group]:
         count = self.config.num_beam_groups
@@ -83,18 +87,20 @@ class GroupBeamSearch(BeamSearch):
         ends = torch.isin(token, token.new_tensor(self.eos))
         if self.eos:  # the reference writes the first of several, whichever was chosen
             token.masked_fill_(ends, self.eos[0])
-        group.done, group.finished = self._finish(
-            group.done, group.finished, candidates, self._accepted(candidates, ends, length), ~group.over, length + 1
-        )
+        self._add(group, candidates, self._accepted(candidates, ends, length), length + 1)
         group.open = self._next(group, candidates, ends, sums, length)
         full = group.finished.all(dim=1, keepdim=True) & (self.config.early_stopping is True)
         improvable = self._may_improve(candidates, group.done, group.finished, length + 1)
         group.over = group.over | full | ~improvable
 
-    def _close(self, group: Group, length: int) -> None:
-        """Where a group is not over, its open texts count as finished at the end."""
-        closed = self._closed(group, length)
-        group.done, group.finished = self._finish(group.done, group.finished, group.open, closed, ~group.over, length)
+    def _add(self, group: Group, candidates: Beams, ends: Tensor, length: int) -> None:
+        """Of the finished texts of a group and the first k candidates, if they end now, keep the best k."""
+        ends = ends & ~group.over & (torch.arange(ends.shape[1], device=ends.device) < self.beams)
+        scores = candidates.scores / (length - self.prompt) ** self.config.length_penalty
+        both = Beams.join([group.done, Beams(candidates.ids, scores, candidates.origins)])
+        finished = torch.cat([group.finished, ends], dim=1)
+        order = _worth(both.scores, finished).sort(dim=1, descending=True, stable=True).indices[:, : self.beams]
+        group.done, group.finished = both.take(order), finished.gather(1, order)
 
     # ---------------------------------------------------------------------------------------------- to be narrowed
 
@@ -113,3 +119,8 @@ class GroupBeamSearch(BeamSearch):
     def _closed(self, group: Group, length: int) -> Tensor:
         """Which of the open texts (B,k) count as finished at the end."""
         return torch.ones_like(group.finished)
+
+
+def _worth(scores: Tensor, finished: Tensor) -> Tensor:
+    """Scores by which finished texts are ranked, even if made of ids that must not come, before those that are not."""
+    return torch.where(finished, scores.clamp(min=NEVER / 2), NEVER)

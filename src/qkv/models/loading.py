@@ -16,6 +16,7 @@ from ..errors import nearest, short
 from ..generation.mixin import GenerationMixin
 from ..hub import Repo, open_with
 from .base import PreTrainedModel
+from .placement import choose_device, choose_dtype
 
 if TYPE_CHECKING:
     from ..generation.config import GenerationConfig
@@ -100,39 +101,6 @@ def generation_defaults(repo: Repo, config: Config) -> "GenerationConfig":
 
     raw = repo.json("generation_config.json")
     return GenerationConfig.from_model_config(config) if raw is None else GenerationConfig.from_dict(raw)
-
-
-def choose_device(place: Any) -> torch.device:
-    """The device that "auto", None, an index, a name or a one-entry map stands for.
-
-    Raises: ValueError for what is no device, or none of this machine.
-    """
-    places = list(place.values()) if isinstance(place, dict) else [place]
-    asked: Any = places[0] if places and places.count(places[0]) == len(places) else place
-    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    if asked is None or asked == "auto" or asked == -1:
-        return accelerator if asked == "auto" and accelerator is not None else torch.device("cpu")
-    try:
-        device = torch.device(asked)
-        torch.empty(0, device=device)
-        return device
-    except (RuntimeError, TypeError, ValueError, AssertionError, NotImplementedError):
-        here = f"'cpu' and {str(accelerator)!r}" if accelerator is not None else "'cpu'"
-        raise ValueError(
-            f"device={short(asked)}: no such device on this machine, which has {here}; or say 'auto'."
-        ) from None
-
-
-def choose_dtype(asked: Any, config: Config, device: torch.device) -> torch.dtype | None:
-    """The dtype of the weights; None for the file's own. Raises ValueError for a name that is no dtype."""
-    if asked is None:
-        return torch.float32 if device.type == "cpu" else None
-    if asked == "auto":
-        asked = config.dtype
-    found = getattr(torch, asked.removeprefix("torch."), None) if isinstance(asked, str) else asked
-    if found is None and asked is None or isinstance(found, torch.dtype):
-        return found
-    raise ValueError(f"dtype={short(asked)} is not a dtype; use 'auto', 'float32', 'bfloat16' or 'float16'.")
 
 
 def _skeleton(cls: type[PreTrainedModel], config: Config, kwargs: dict[str, Any]) -> PreTrainedModel:

@@ -18,7 +18,7 @@ import torch
 
 from ..errors import nearest, short
 from ..models.base import PreTrainedModel
-from ..models.loading import choose_device
+from ..models.placement import choose_device
 from .batching import batches
 
 WINDOW = 4096  # inputs that are tokenized and sorted together

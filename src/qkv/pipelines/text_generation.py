@@ -84,7 +84,9 @@ class TextGenerationPipeline(Pipeline):
 
     def __call__(self, inputs: Any, **options: Any) -> Any:
         if isinstance(inputs, list) and not self.is_single(inputs) and self.choose(**options).batch_size == 1:
-            torch.empty((), dtype=torch.int64).random_()  # as a DataLoader does, through which the reference reads lists
+            torch.empty(
+                (), dtype=torch.int64
+            ).random_()  # as a DataLoader does, through which the reference reads lists
         return super().__call__(inputs, **options)
 
     # ---------------------------------------------------------------------------------------------- options

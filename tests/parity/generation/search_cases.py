@@ -1,4 +1,4 @@
-"""What tests/parity/test_search_parity.py and tools/golden_search.py share: models, prompts and settings of four searches."""
+"""What test_search_parity.py and tools/golden_search.py share: models, prompts and settings of four searches."""
 
 import json
 import random
@@ -16,10 +16,12 @@ FOLDERS = {
     "llama-deep": "llama/ForCausalLM",
 }
 DEEP, EOS, PAD, NEW = 7, 98, 1, 14
-BATCHES = (1, 1, 1, 1, 4, 4)  # a dozen prompts
+BATCHES = (1, 1, 5, 5)  # a dozen prompts
 
-LIKELY_END = {"sequence_bias": [[[EOS], 3.0]]}
-SEVERAL_ENDS = {"eos_token_id": [EOS, 5, 17, 40, 62]}
+LESS = [[[74], -8.0], [[79], -4.0]]  # of what the models like best, for variety
+LIKELY_END = {"sequence_bias": [[[EOS], 5.0], *LESS]}
+SURE_END = {"sequence_bias": [[[EOS], 11.0], *LESS]}
+SEVERAL_ENDS = {"eos_token_id": [EOS, 5, 17, 40, 62, 35, 53, 23]} | {"sequence_bias": LESS}
 ENDLESS = {"suppress_tokens": [EOS]}
 SCORED = {"return_dict_in_generate": True, "output_scores": True}
 GROUPS = {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.7}
@@ -49,19 +51,21 @@ CONSTRAINED = [
     FORCED | {"force_words_ids": [[20, 21], [40]], "num_beams": 6, "num_return_sequences": 3},
     FORCED | {"force_words_ids": [[[50, 51, 52], [60, 61], [70]]]},
     FORCED | {"force_words_ids": [[[50, 51], [50, 52], [50, 53, 54]]], "num_return_sequences": 4},
-    FORCED | {"force_words_ids": [[33], [[50, 51, 52], [60, 61]]], "num_beams": 5} | LIKELY_END,
-    FORCED | LIKELY_END | {"early_stopping": True, "num_return_sequences": 2},
-    FORCED | LIKELY_END | {"early_stopping": "never", "num_return_sequences": 2},
-    FORCED | LIKELY_END | {"length_penalty": 2.0, "num_return_sequences": 4},
-    FORCED | LIKELY_END | {"length_penalty": -1.0, "early_stopping": "never"},
-    FORCED | LIKELY_END | {"length_penalty": 0.0, "early_stopping": True},
+    FORCED | {"force_words_ids": [[33], [[50, 51, 52], [60, 61]]], "num_beams": 5} | SURE_END,
+    FORCED | SURE_END | {"early_stopping": True, "num_return_sequences": 2},
+    FORCED | SURE_END | {"early_stopping": "never", "num_return_sequences": 2},
+    FORCED | SURE_END | {"length_penalty": 2.0, "num_return_sequences": 4},
+    FORCED | SURE_END | {"length_penalty": -1.0, "early_stopping": "never"},
+    FORCED | SURE_END | {"length_penalty": 0.0, "early_stopping": True},
     FORCED | SEVERAL_ENDS | {"num_return_sequences": 2},
     FORCED | ENDLESS | SCORED | {"num_return_sequences": 2},
-    FORCED | LIKELY_END | SCORED | {"num_return_sequences": 2},
+    FORCED | SURE_END | SCORED | {"num_return_sequences": 2},
     {"num_beams": 3, "constraints": [["Phrasal", [30, 31, 32]], ["Disjunctive", [[41, 42], [43]]]]},
-    {"num_beams": 4, "constraints": [["Disjunctive", [[41, 42], [41, 44], [46]]], ["Phrasal", [41]]]} | LIKELY_END,
+    {"num_beams": 4, "constraints": [["Disjunctive", [[41, 42], [41, 44], [46]]], ["Phrasal", [41]]]} | SURE_END,
     FORCED | {"no_repeat_ngram_size": 2, "bad_words_ids": [[10], [11, 12]], "use_cache": False},
-    FORCED | {"force_words_ids": [list(range(20, 38))]} | LIKELY_END,  # longer than there is room
+    FORCED | {"force_words_ids": [list(range(20, 38))]} | SURE_END,  # longer than there is room
+    FORCED | {"bad_words_ids": [[21]]},  # then what must come wins
+    FORCED | {"no_repeat_ngram_size": 1, "force_words_ids": [[20, 21], [[40, 20], [40, 41]]], "num_beams": 6},
 ]
 CONTRAST = {"penalty_alpha": 0.6, "top_k": 4}
 CONTRASTIVE = [

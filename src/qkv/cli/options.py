@@ -1,0 +1,87 @@
+"""The options of `qkv run` that only some tasks have. A task's form names those it has; --help shows whose they are."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import typer
+
+from .tasks import FORMS, Form
+
+Command = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option that is None if it is not given.
+
+    flags: if they are not the name's; "--yes/--no" for a bool.
+    extra: further arguments of typer.Option.
+    """
+
+    kind: Any
+    help: str
+    flags: tuple[str, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+OPTIONS = {
+    "top_k": Option(int, "Labels per input, best first, 0 for all; or tokens to draw from.", extra={"min": 0}),
+    "truncation": Option(
+        bool, "Cut long texts silently / fail. Unset: labels cut and warn.", ("--truncation/--no-truncation",)
+    ),
+    "function_to_apply": Option(str, "softmax, sigmoid or none, on the scores.", extra={"metavar": "NAME"}),
+    "max_new_tokens": Option(int, "Tokens to write at most; 256 if not given.", extra={"min": 1}),
+    "sample": Option(bool, "Draw each token / take the likeliest.", ("--sample/--greedy",)),
+    "temperature": Option(float, "Below 1 likelier tokens, above 1 rarer ones; 0.7 if not given.", extra={"min": 0}),
+    "top_p": Option(float, "Draw from the likeliest that have this probability.", extra={"min": 0, "max": 1}),
+    "num_return_sequences": Option(int, "Texts for each input.", extra={"min": 1}),
+    "seed": Option(int, "The same seed draws the same texts.", extra={"min": 0}),
+    "stop": Option(list[str], "End after this text; may be given several times.", extra={"metavar": "TEXT"}),
+    "json_schema": Option(str, "Write JSON that this schema allows.", extra={"metavar": "FILE"}),
+    "full_text": Option(bool, "With the input before it / without.", ("--full-text/--new-text",)),
+    "chat": Option(bool, "Ask as in a chat, with the model's template.", ("--chat",)),
+    "system": Option(str, "Instructions before a chat; implies --chat.", extra={"metavar": "TEXT"}),
+    "stream": Option(bool, "Print the text while it is written.", ("--stream",)),
+}
+
+
+def with_task_options(command: Command) -> Command:
+    """Let a command with **own take all of OPTIONS."""
+    signature = inspect.signature(command)
+    shared = [entry for entry in signature.parameters.values() if entry.kind is not entry.VAR_KEYWORD]
+    own = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(name, option))
+        for name, option in OPTIONS.items()
+    ]
+    command.__signature__ = signature.replace(parameters=[*shared, *own])
+    return command
+
+
+def given(own: dict[str, Any], task: str, form: Form) -> dict[str, Any]:
+    """The task's own options that were given. Raises: a usage error for one that the task does not have."""
+    found = {name: value for name, value in own.items() if value is not None and value != []}
+    wrong = next((name for name in found if name not in form.options), None)
+    if wrong is not None:
+        has = ", ".join(flag(name) for name in form.options) or "none"
+        raise typer.BadParameter(f"{task} has no {flag(wrong)}. Its own options: {has}")
+    return found
+
+
+def flag(name: str) -> str:
+    """How an option is typed."""
+    flags = OPTIONS[name].flags if name in OPTIONS else ()
+    return flags[0] if flags else f"--{name.replace('_', '-')}"
+
+
+def _annotation(name: str, option: Option) -> Any:
+    shown: dict[str, Any] = {"help": option.help, "rich_help_panel": _panel(name)}
+    if option.kind is not bool:
+        shown["metavar"] = "N" if option.kind in (int, float) else "TEXT"
+    return Annotated[option.kind | None, typer.Option(*(option.flags or (flag(name),)), **shown | option.extra)]
+
+
+def _panel(name: str) -> str:
+    forms = {id(form): task for task, form in reversed(FORMS.items()) if name in form.options}
+    return f"Options of {' and '.join(sorted(forms.values()))}"

@@ -9,6 +9,7 @@ temperature). Both rise with temperature. The picture needs matplotlib: pip inst
 
 import argparse
 import math
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -62,8 +63,8 @@ def draw(rows: list[tuple[float, list[str], float]], prompt: str, path: Path) ->
     right.axis("off")
     right.text(0, 1, prompt, va="top", weight="bold", transform=right.transAxes)
     for i, (temperature, texts, _) in enumerate(rows):
-        shown = " ".join(texts[0].split())[:150].encode("ascii", "replace").decode()
-        lines = [shown[k : k + 76] for k in range(0, len(shown), 76)]
+        shown = " ".join(texts[0].split()).encode("ascii", "replace").decode()
+        lines = textwrap.wrap(shown, 76)[:2]
         right.text(0, 0.84 - 0.23 * i, f"{temperature:g}", va="top", color="#1f6fb4", transform=right.transAxes)
         right.text(
             0.07, 0.84 - 0.23 * i, "\n".join(lines), va="top", parse_math=False, fontsize=9, transform=right.transAxes

@@ -13,7 +13,8 @@ import transformers as ref
 
 TESTS = Path(__file__).parent.parent / "tests" / "parity"
 TEXTS = [
-    "hello world", " leading and trailing ", "two\nlines\n\nand more\n", "日本語のテキスト。 mixed 中文 text", "naïve café crème",
+    "hello world", " leading and trailing ", "two\nlines\n\nand more\n", "日本語のテキスト。 mixed 中文 text",
+    "naïve café crème",
     "🎉🎉 party 👩‍👩‍👧 end", "ends in 中", "भाषा ภาษาไทย", "a  b   c", "", "\n\n", "x" * 30, "don't , stop . now !",
     "tab\tand\r\nreturn", "<s>special</s> text",
 ]  # fmt: skip

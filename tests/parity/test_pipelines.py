@@ -52,7 +52,7 @@ def test_text_generation(case, tmp_path):
 
 
 def test_text_generation_of_4_differs_only_in_lengths():
-    """4.57.6 has its 256 new tokens win over max_length and over the model's own length, beyond what the model reads."""
+    """In 4.57.6 the 256 new tokens win over max_length and over the model's own length, beyond what the model reads."""
     assert len(WRITTEN["4"]) == len(WRITTEN["5"])
     for older, newer in zip(WRITTEN["4"], WRITTEN["5"], strict=True):
         assert older[:5] == newer[:5]

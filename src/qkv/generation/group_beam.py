@@ -43,10 +43,8 @@ class GroupBeamSearch(BeamSearch):
             self._add(group, group.open, self._closed(group, length), length)
         done = Beams.join([group.done for group in groups])
         worth = _worth(done.scores, torch.cat([group.finished for group in groups], dim=1))
-        best = (
-            worth.shape[1] - 1 - worth.flip(1).sort(dim=1, descending=True, stable=True).indices
-        )  # of equals the last
-        return self._result(done.take(best[:, : self.config.num_return_sequences]))
+        worst_first = worth.sort(dim=1, stable=True).indices  # so that the last of equals is the best
+        return self._result(done.take(worst_first.flip(1)[:, : self.config.num_return_sequences]))
 
     def _groups(self, ids: Tensor) -> list[Group]:
         count = self.config.num_beam_groups

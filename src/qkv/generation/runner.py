@@ -119,17 +119,21 @@ class Runner:
         if self.model.config.is_encoder_decoder:
             return {"decoder_input_ids": ids[:, self.read :].to(device)}
         before = 0 if self._embeds is None else self._embeds.shape[1]  # tokens that have no ids
-        total, read = before + ids.shape[1], self.read
+        total = before + ids.shape[1]
+        padding = None if self._mask is None else (~self._mask).sum(dim=1, keepdim=True)  # (B,1)
+        least = 0 if padding is None else int(padding.min())
+        if self.cache is not None and self.model.base_model.turns_anew(self.read - least, total - least):
+            self.cache.reset()
+        read = self.read
         inputs: dict[str, Any] = {}
         if read < before and self._embeds is not None:
             vectors = self.model.get_input_embeddings()(ids.to(device)) if ids.shape[1] else None
             inputs["inputs_embeds"] = self._embeds if vectors is None else torch.cat([self._embeds, vectors], dim=1)
         else:
             inputs["input_ids"] = ids[:, read - before :].to(device)
-        if self._mask is not None:
+        if self._mask is not None and padding is not None:
             new = self._mask.new_ones(len(self._mask), total - self._mask.shape[1])
             inputs["attention_mask"] = torch.cat([self._mask, new], dim=1)
-            padding = (~self._mask).sum(dim=1, keepdim=True)  # (B,1)
             inputs["position_ids"] = (torch.arange(read, total, device=device) - padding).clamp(min=0)
         if self._positions is not None:
             count = torch.arange(1, total - self._positions.shape[1] + 1, device=device)

@@ -2,6 +2,7 @@
 two that go on with one text a row. Shapes: B rows, T ids so far, V vocabulary.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +57,7 @@ class Search:
         return scores
 
     def check(self, logits: Tensor) -> None:
-        if not self.config.remove_invalid_values and bool(logits.isnan().any()):
+        if math.isnan(float(logits.sum())) and not self.config.remove_invalid_values and bool(logits.isnan().any()):
             raise ValueError(
                 "the model's scores are not numbers (NaN): its weights are damaged or overflow in this dtype. Load it "
                 "with dtype='float32'; remove_invalid_values=True goes on with zeros in their place."
@@ -66,7 +67,8 @@ class Search:
         """The next id of each row, (B,): drawn if `do_sample`, else the best."""
         if self.config.do_sample:
             probabilities = scores.softmax(dim=-1)
-            chosen = None if probabilities.isnan().any() else torch.multinomial(probabilities, 1)[:, 0]
+            none = bool(probabilities[:, 0].isnan().any())  # a row without a chance is NaN throughout
+            chosen = None if none else torch.multinomial(probabilities, 1)[:, 0]
         else:
             chosen = scores.argmax(dim=-1)
             chosen = None if (scores.gather(1, chosen[:, None]) == -torch.inf).any() else chosen

@@ -70,6 +70,10 @@ class Rope(nn.Module):
         angles = torch.cat([angles, angles], dim=-1)
         return angles.cos() * factor, angles.sin() * factor
 
+    def turns_anew(self, read: int, total: int) -> bool:
+        """Whether a text that grows from `read` to `total` tokens needs other angles for the tokens it has read."""
+        return self.frequencies is _longrope and 0 < read <= self.original < total
+
     @property
     def original(self) -> int:
         """Tokens that the model read at most before it was extended."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import short
-from ..layers import Cache, DynamicCache, PerLayer
+from ..layers import Cache, DynamicCache, PerLayer, Rope
 from ..layers.masks import causal_mask, padding_mask
 from ..layers.observe import observing
 from ..outputs import BaseModelOutputWithPast
@@ -64,6 +64,11 @@ class CausalModel(BaseModel):
     def windows(self) -> list[int | None]:
         """How many tokens each layer looks back, the current one included; None for all."""
         return [None] * self.config.num_hidden_layers
+
+    def turns_anew(self, read: int, total: int) -> bool:
+        """Whether a cache of `read` tokens is of no use for a text of `total`: its keys stand at other angles."""
+        rope = getattr(self, "rope", None)
+        return isinstance(rope, Rope) and rope.turns_anew(read, total)
 
     def _cache(self, given: Any, wanted: bool | None) -> Cache | None:
         if given is None:

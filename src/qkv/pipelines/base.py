@@ -84,7 +84,8 @@ class Pipeline:
                 for start in range(0, len(inputs), WINDOW)
                 for result in self.run(inputs[start : start + WINDOW], chosen)
             ]
-        if hasattr(inputs, "__getitem__") and hasattr(inputs, "__len__"):  # a dataset: as a list, but lazily
+        dataset = hasattr(inputs, "__getitem__") and hasattr(inputs, "__len__")
+        if dataset and not isinstance(inputs, str | bytes | dict):  # as a list, but lazily
             return self._lazily((inputs[i] for i in range(len(inputs))), chosen, WINDOW)
         if isinstance(inputs, Iterable) and not isinstance(inputs, str | bytes | dict):
             # A generator may wait for our answer before it gives the next input: take no more than asked.

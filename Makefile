@@ -9,7 +9,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 CACHE ?= $(CURDIR)/.cache/real
 
-.PHONY: demo test check parity bench docs env real peers goldens clean
+.PHONY: demo test check parity bench docs env real peers goldens generation-goldens clean
 
 demo: env
 	@echo
@@ -30,6 +30,7 @@ parity: env real peers
 
 bench: env
 	$(PY) benchmarks/startup.py
+	$(PY) benchmarks/generation.py
 
 docs: env
 	$(PY) -m pytest tests/e2e/test_docs.py
@@ -47,17 +48,27 @@ env: .venv/.done
 real: env
 	$(PY) tests/real.py $(CACHE)
 
+VERSION_5 := 5.23.0
+VERSION_4 := 4.57.6
+VERSION_455 := 4.55.4
+
 peers: .venvs/peer5/.done .venvs/peer4/.done
 
 .venvs/peer%/.done:
 	$(PYTHON) -m venv .venvs/peer$*
 	.venvs/peer$*/bin/pip install -q torch==2.13.0
-	.venvs/peer$*/bin/pip install -q transformers==$(if $(filter 5,$*),5.23.0,4.57.6) sentencepiece protobuf
+	.venvs/peer$*/bin/pip install -q transformers==$(VERSION_$*) sentencepiece protobuf gguf accelerate
 	touch $@
 
 goldens: peers
 	.venvs/peer5/bin/python tools/golden.py
 	.venvs/peer4/bin/python tools/golden.py
+
+# 4.55.4 is the last that has group beams, contrastive search, DoLa and constraints.
+generation-goldens: peers .venvs/peer455/.done
+	.venvs/peer5/bin/python tools/golden_generation.py
+	.venvs/peer455/bin/python tools/golden_generation.py
+	.venvs/peer455/bin/python tools/golden_search.py
 
 clean:
 	rm -rf .venv .venvs .cache

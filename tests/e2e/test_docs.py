@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tiny_text import make_text
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = [
@@ -21,6 +23,10 @@ def test_block(block, tmp_path, monkeypatch, tiny_distilbert):
     monkeypatch.setattr("qkv.pipelines.factory.reachable", lambda: False)
     for name in re.findall(r'"((?:[\w-]+/)?distilbert-[\w-]+)"', block):
         tiny_distilbert(tmp_path / name)
+    if '"gpt2"' in block:
+        make_text(tmp_path / "gpt2")
+    if '"SmolLM2-135M-Instruct"' in block:
+        make_text(tmp_path / "SmolLM2-135M-Instruct", "llama/ForCausalLM", chat=True)
     exec(compile(block, "README", "exec"), {})
 
 

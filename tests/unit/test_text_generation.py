@@ -2,11 +2,20 @@
 
 import random
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
 
-from qkv import GenerationConfig, TextIteratorStreamer, pipeline, set_seed
+from qkv import (
+    GenerationConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaTokenizer,
+    TextIteratorStreamer,
+    pipeline,
+    set_seed,
+)
 from tiny_text import make_text
 
 HI = [{"role": "user", "content": "hi"}]
@@ -201,3 +210,19 @@ def test_chats_need_a_template(pipe, tmp_path):
     bare = pipeline("text-generation", str(make_text(tmp_path / "bare")))
     with pytest.raises(ValueError, match="no chat template"):
         bare(HI)
+
+
+def test_the_space_before_new_text_is_kept():
+    """A sentencepiece decoder drops the space that a text begins with; what goes on in a text needs it."""
+    vocab = Path(__file__).parent.parent / "parity" / "tokenizers" / "vocab"
+    tokenizer = LlamaTokenizer(str(vocab / "llama.model"))
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), eos_token_id=2, **sizes))
+    word = next(i for token, i in tokenizer.get_vocab().items() if token[0] == "▁" and token[1:].isalpha())
+    others = [i for i in range(len(tokenizer)) if i != word]
+    writer = pipeline("text-generation", model, tokenizer=tokenizer, do_sample=False, max_new_tokens=2)
+    said = tokenizer.decode([word])
+    assert text(writer("the film", suppress_tokens=others)) == f"the film {said} {said}"
+    assert text(writer("the film", suppress_tokens=others, return_full_text=False)) == f" {said} {said}"
+    tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    assert text(writer(HI, suppress_tokens=others))[-1]["content"] == f"{said} {said}"

@@ -84,9 +84,8 @@ class TextGenerationPipeline(Pipeline):
 
     def __call__(self, inputs: Any, **options: Any) -> Any:
         if isinstance(inputs, list) and not self.is_single(inputs) and self.choose(**options).batch_size == 1:
-            torch.empty(
-                (), dtype=torch.int64
-            ).random_()  # as a DataLoader does, through which the reference reads lists
+            # The reference reads lists through a DataLoader, which draws a number: so that a seed gives the same texts.
+            torch.empty((), dtype=torch.int64).random_()
         return super().__call__(inputs, **options)
 
     # ---------------------------------------------------------------------------------------------- options

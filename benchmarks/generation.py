@@ -54,9 +54,7 @@ class Program:
 
     def __init__(self, python: str, package: str, shape: str, threads: int, tokens: int):
         config, model, fields = SHAPES[shape]
-        code = WORKER.format(
-            package=package, model=model, config=config, fields=fields, threads=threads, tokens=tokens
-        )
+        code = WORKER.format(package=package, model=model, config=config, fields=fields, threads=threads, tokens=tokens)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
         self.process = subprocess.Popen([python, "-c", code], **pipes)
         if int(self._line()) != threads:
@@ -86,9 +84,7 @@ def main() -> None:
     packages = {"qkv": sys.executable} | ({"transformers": args.peer} if args.peer else {})
     results = {}
     for shape in SHAPES:
-        programs = {
-            name: Program(python, name, shape, args.threads, args.tokens) for name, python in packages.items()
-        }
+        programs = {name: Program(python, name, shape, args.threads, args.tokens) for name, python in packages.items()}
         measured: dict[str, list[tuple[float, float, int]]] = {name: [] for name in programs}
         for _ in range(args.runs + 1):
             for name, program in programs.items():

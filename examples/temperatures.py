@@ -56,7 +56,8 @@ def draw(rows: list[tuple[float, list[str], float]], prompt: str, path: Path) ->
     )
     names = [f"{temperature:g}" for temperature, _, _ in rows]
     left.plot(names, [drawn for _, _, drawn in rows], "o-", color="#1f6fb4", label="of the next token")
-    left.plot(names, [word_entropy(texts) for _, texts, _ in rows], "s--", color="#c8501e", label="of the words written")
+    words = [word_entropy(texts) for _, texts, _ in rows]
+    left.plot(names, words, "s--", color="#c8501e", label="of the words written")
     left.set(xlabel="temperature", ylabel="entropy, bits", ylim=(0, None))
     left.spines[["top", "right"]].set_visible(False)
     left.legend(frameon=False, loc="lower right")

@@ -47,7 +47,7 @@ def test_names():
     assert KEYS.published_name("adapter.weight") == "adapter.weight"
     assert KEYS.ignores("body.h.11.mask") and KEYS.ignores("h.11.mask") and not KEYS.ignores("h.11.mask.weight")
     assert KEYS.is_body("h.3.nothing.weight") and not KEYS.is_body("head.weight")
-    with pytest.raises(ValueError, match="equal parts"):
+    with pytest.raises(ValueError, match="does not split"):
         KEYS.to_ours("h.0.qkv.weight", torch.ones(4, 4))
 
 

@@ -160,6 +160,53 @@ def test_a_quantized_cache_is_near(llama):
     assert (near.logits[1] - plain.logits[1]).abs().max() < 0.2
 
 
+@pytest.mark.parametrize("chunk", [1, 3, 50])
+def test_a_long_prompt_may_be_read_in_pieces(model, chunk):
+    ids, mask = pad(draw(3, 14))
+    whole = model.generate(ids, attention_mask=mask, max_new_tokens=6)
+    lengths = []
+    handle = model.base_model.register_forward_pre_hook(lambda module, args: lengths.append(args[0].shape[1]))
+    try:
+        pieces = model.generate(ids, attention_mask=mask, max_new_tokens=6, prefill_chunk_size=chunk)
+    finally:
+        handle.remove()
+    assert torch.equal(pieces, whole) and max(lengths) == min(chunk, 14)
+
+
+def test_a_cache_as_older_code_reads_it(llama, t5):
+    ids = draw(4)[0][None]
+    for model, parts in ((llama, 2), (t5, 4)):
+        options = {"return_dict_in_generate": True, "return_legacy_cache": True, "max_new_tokens": 3}
+        cache = model.generate(ids, **options).past_key_values
+        assert {len(layer) for layer in cache} == {parts} and cache[0][0].dim() == 4
+    again = torch.cat([ids, ids], dim=1)
+    pairs = tuple((k[:, :, :4], v[:, :, :4]) for k, v in llama.generate(ids, **options).past_key_values)
+    plain = llama.generate(again, max_new_tokens=3)
+    assert torch.equal(llama.generate(again, past_key_values=pairs, max_new_tokens=3), plain)
+
+
+class Letters:
+    """A vocabulary in which id 10 is "a" and 11 to 19 begin with it."""
+
+    def get_vocab(self):
+        return {"a": 10, **{f"a{i}": i for i in range(11, 20)}, **{f"b{i}": i for i in range(20, 99)}}
+
+
+def test_token_healing(model):
+    rows = draw(5, 3)
+    ids, mask = pad([torch.cat([row, torch.tensor([10])]) for row in rows])
+    out = model.generate(ids, attention_mask=mask, token_healing=True, tokenizer=Letters(), max_new_tokens=1)
+    for row, prompt in zip(out, rows, strict=True):
+        scores = model(prompt[None]).logits[0, -1].log_softmax(-1)[10:20]
+        scores[0] += 1.0  # the token that is there
+        assert row[5] == 10 + scores.argmax()
+    same = draw(4)[0][None].index_fill(1, torch.tensor([3]), 30)  # nothing else begins with "b30"
+    assert torch.equal(
+        model.generate(same, token_healing=True, tokenizer=Letters(), max_new_tokens=2),
+        model.generate(same, max_new_tokens=2),
+    )
+
+
 @pytest.mark.parametrize("make", [DynamicCache, lambda: StaticCache(max_cache_len=40)])
 def test_a_cache_goes_on_across_turns(llama, make):
     cache, ids = make(), draw(6)[0][None]
@@ -332,6 +379,10 @@ def test_an_assistant_changes_nothing_but_the_number_of_calls(llama):
         (torch.tensor([[5, 6], [7, 8]]), {"prompt_lookup_num_tokens": 2}, "one text at a time"),
         (torch.tensor([[5, 6]]), {"suppress_tokens": list(range(99)), "max_new_tokens": 3}, "no token may come next"),
         (torch.tensor([[5, 6]]), {"past_key_values": 3}, "past_key_values"),
+        (torch.tensor([[5, 6]]), {"token_healing": True}, "tokenizer"),
+        (torch.tensor([[5, 6]]), {"use_mtp": True}, "prompt_lookup_num_tokens"),
+        (torch.tensor([[5, 6]]), {"cache_implementation": "paged"}, "dynamic"),
+        (torch.tensor([[5, 6]]), {"assistant_tokenizer": 1}, "share one vocabulary"),
     ],
 )
 def test_bad_input_is_explained(llama, ids, options, message):

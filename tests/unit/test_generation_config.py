@@ -178,23 +178,24 @@ def test_options_without_effect_are_no_contradiction(options):
 
 
 @pytest.mark.parametrize(
-    ("options", "mode", "theirs"),
-    [({}, "greedy", "greedy_search"), (dict(do_sample=True), "sample", "sample"),
-     (dict(num_beams=2), "beam", "beam_search"), (dict(num_beams=2, do_sample=True), "beam_sample", "beam_sample"),
-     (dict(num_beams=2, num_beam_groups=2, diversity_penalty=1), "group_beam", "group_beam_search"),
-     (dict(penalty_alpha=0.6), "contrastive", "contrastive_search"),
-     (dict(num_beams=2, force_words_ids=[[5]]), "constrained_beam", "constrained_beam_search"),
-     (dict(dola_layers="high", do_sample=True), "dola", "dola_generation"),
-     (dict(prompt_lookup_num_tokens=2), "assisted", "assisted_generation"),
-     (dict(use_mtp=False), "greedy", "greedy_search"),
-     (dict(assistant_early_exit=2, do_sample=True), "assisted", "assisted_generation"),
-     (dict(prompt_lookup_num_tokens=2, num_beams=2), "beam", "beam_search")],
+    ("options", "mode"),
+    [({}, "greedy_search"), (dict(do_sample=True), "sample"),
+     (dict(num_beams=2), "beam_search"), (dict(num_beams=2, do_sample=True), "beam_sample"),
+     (dict(num_beams=2, num_beam_groups=2, diversity_penalty=1), "group_beam_search"),
+     (dict(penalty_alpha=0.6), "contrastive_search"),
+     (dict(num_beams=2, force_words_ids=[[5]]), "constrained_beam_search"),
+     (dict(dola_layers="high", do_sample=True), "dola_generation"),
+     (dict(prompt_lookup_num_tokens=2), "assisted_generation"),
+     (dict(use_mtp=False), "greedy_search"),
+     (dict(assistant_early_exit=2, do_sample=True), "assisted_generation"),
+     (dict(prompt_lookup_num_tokens=2, num_beams=2), "beam_search")],
 )  # fmt: skip
-def test_modes(options, mode, theirs):
+def test_modes(options, mode):
     config = GenerationConfig(**options)
-    assert (config.mode, config.get_generation_mode()) == (mode, theirs)
+    assert config.get_generation_mode() == mode
+    alone = ("greedy_search", "sample", "dola_generation", "assisted_generation")
     helped = config.get_generation_mode(assistant_model=object())
-    assert helped == ("assisted_generation" if mode in ("greedy", "sample", "dola", "assisted") else theirs)
+    assert helped == ("assisted_generation" if mode in alone else mode)
 
 
 def test_merging():
@@ -275,12 +276,12 @@ def test_hostile_files(tmp_path):
         GenerationConfig.from_dict({"x": deep})
     with pytest.raises(ValueError, match="expected a dict"):
         GenerationConfig.from_dict([1])
-    raw = {"to_dict": 5, "mode": 6, "streamer": 7, "_private": 8, "__class__": 9, "validate": {}, "temprature": [None],
-           "x": {"y": [1, {"z": "?"}]}, "num_return_sequences": 5, "top_k": None, "nothing": None}  # fmt: skip
+    raw = {"to_dict": 5, "get_generation_mode": 6, "streamer": 7, "_private": 8, "__class__": 9, "validate": {},
+           "temprature": [None], "x": {"y": [1, {"z": "?"}]}, "num_return_sequences": 5, "top_k": None, "nothing": None}  # fmt: skip
     (tmp_path / "generation_config.json").write_text(json.dumps(raw))
     config = GenerationConfig.from_pretrained(tmp_path)
     assert set(vars(config)) == {"streamer", "temprature", "x", "num_return_sequences"}
-    assert config.mode == "greedy"
+    assert config.get_generation_mode() == "greedy_search"
     assert config.merged({"do_sample": True}).to_dict()["x"] == raw["x"]
     assert GenerationConfig().merged(config) == config
     with pytest.raises(ValueError, match="num_return_sequences"):  # when it is used, not when it is read

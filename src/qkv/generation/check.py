@@ -10,11 +10,19 @@ if TYPE_CHECKING:
 
 def contradictions(config: "GenerationConfig") -> list[str]:
     """Which options cannot go together, and what to change; a sentence each."""
-    rules = (_lengths, _returned, _groups, _constrained, _contrastive, _dola, _forced)
+    rules = (_absent, _lengths, _returned, _groups, _constrained, _contrastive, _dola, _forced)
     found = [problem for rule in rules for problem in rule(config)]
     if config.do_sample and config.temperature == 0:
         found.append("temperature=0 cannot be sampled with. Pass do_sample=False, or a temperature above 0.")
     return found
+
+
+def _absent(config: "GenerationConfig") -> list[str]:
+    if config.use_mtp or config.speculation_type is not None:
+        return ["use_mtp and speculation_type need heads that no model here has. Use prompt_lookup_num_tokens instead."]
+    if config.cache_implementation == "paged":
+        return ["cache_implementation='paged' is for a server of many texts. Use 'dynamic', or leave it out."]
+    return []
 
 
 def _lengths(config: "GenerationConfig") -> list[str]:

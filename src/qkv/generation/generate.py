@@ -12,6 +12,7 @@ from ..errors import nearest, short
 from ..layers.cache import Cache, DynamicCache, EncoderDecoderCache, QuantizedCache, StaticCache
 from .assisted import AssistedDecoding, early_exit
 from .config import GenerationConfig
+from .healing import healed
 from .logits import build_processors
 from .prompt import Prompt, decoder_prompt, encoder_prompt, eos_ids
 from .record import STEPS, Record
@@ -38,6 +39,7 @@ MODEL_INPUTS = (
 )  # fmt: skip
 GRAMMARS = ("json_schema", "regex", "choice", "grammar")
 REFUSED = ("custom_generate", "trust_remote_code")
+WITHOUT_EFFECT = ("use_model_defaults", "assistant_tokenizer")
 
 
 def generate(  # noqa: PLR0913 (the reference's signature)
@@ -61,11 +63,15 @@ def generate(  # noqa: PLR0913 (the reference's signature)
             assistant_model = early_exit(model, config.assistant_early_exit)
         draft = None if assistant_model is None else prepare(assistant_model, config, inputs, dict(given))
         prompt = prepare(model, config, inputs, given)
+        if config.token_healing:
+            prompt = healed(model, prompt, tokenizer)
         max_length = longest(model, config, prompt)
         cache = choose_cache(model, config, given, prompt, max_length, mode in GOES_BACK)
         wanted = tuple(step for step in STEPS if getattr(config, f"output_{step}"))
-        record = Record(wanted, config.return_dict_in_generate, model.config.is_encoder_decoder)
-        runner = Runner(model, prompt, cache, copies, record.observes)
+        record = Record(
+            wanted, config.return_dict_in_generate, model.config.is_encoder_decoder, config.return_legacy_cache
+        )
+        runner = Runner(model, prompt, cache, copies, record.observes, config.prefill_chunk_size)
         ids = prompt.ids.repeat_interleave(copies, dim=0)
         if max_length <= ids.shape[1]:  # max_new_tokens=0
             return record.result(ids, runner)
@@ -102,7 +108,9 @@ def settle(
     refused = [name for name in REFUSED if kwargs.get(name)]
     if refused:
         raise ValueError(f"{refused[0]} is not supported: qkv never runs code from a repository. Leave it out.")
-    kwargs = {name: value for name, value in kwargs.items() if name not in (*REFUSED, "use_model_defaults")}
+    if kwargs.get("assistant_tokenizer") is not None:
+        raise ValueError("an assistant with another tokenizer is not supported: both models must share one vocabulary.")
+    kwargs = {name: value for name, value in kwargs.items() if name not in (*REFUSED, *WITHOUT_EFFECT)}
     given = {name: kwargs.pop(name) for name in (*MODEL_INPUTS, *GRAMMARS) if name in kwargs}
     given = {name: value for name, value in given.items() if value is not None}
     fields = GenerationConfig.fields()
@@ -174,7 +182,7 @@ def choose_cache(
     if kind == "quantized":
         cache: Cache = QuantizedCache(**options)
     elif "static" in kind:
-        cache = StaticCache(max_cache_len=options.get("max_cache_len") or ahead)
+        cache = StaticCache(max_cache_len=options.get("max_cache_len") or config.max_cache_len or ahead)
     else:
         cache = DynamicCache(None if goes_back else model.config, room=min(ahead, prompt.length + ROOM))
     return EncoderDecoderCache(cache, DynamicCache()) if model.config.is_encoder_decoder else cache

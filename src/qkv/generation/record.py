@@ -21,10 +21,13 @@ class Record:
     Args:
         wanted: which of `STEPS`.
         as_output: whether `result` is an output object, or just the ids.
+        legacy_cache: whether its cache is ((keys, values), ...) of each layer, as older code reads it.
     """
 
-    def __init__(self, wanted: tuple[str, ...], as_output: bool, encoder_decoder: bool):
-        self.as_output, self.encoder_decoder = as_output, encoder_decoder
+    def __init__(
+        self, wanted: tuple[str, ...], as_output: bool, encoder_decoder: bool, legacy_cache: bool | None = False
+    ):
+        self.as_output, self.encoder_decoder, self.legacy_cache = as_output, encoder_decoder, legacy_cache
         self.steps: dict[str, list[Any]] = {name: [] for name in STEPS if as_output and name in wanted}
         if encoder_decoder and "attentions" in self.steps:
             self.steps["cross_attentions"] = []
@@ -57,7 +60,8 @@ class Record:
         if not self.as_output:
             return sequences
         found: dict[str, Any] = {name: tuple(steps) for name, steps in self.steps.items()}
-        found |= {"sequences": sequences, "past_key_values": runner.cache, **beams}
+        cache = runner.cache.to_legacy_cache() if self.legacy_cache and runner.cache is not None else runner.cache
+        found |= {"sequences": sequences, "past_key_values": cache, **beams}
         if not self.encoder_decoder:
             return (GenerateBeamDecoderOnlyOutput if beams else GenerateDecoderOnlyOutput)(**found)
         renamed = {name: f"decoder_{name}" for name in ("attentions", "hidden_states")}

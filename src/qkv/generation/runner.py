@@ -43,13 +43,16 @@ class Runner:
         cache: what is kept of the ids read, and may already hold some; None reads all ids anew at each step.
         copies: how many equal rows each row of the prompt stands for; it is read once all the same.
         observe: "output_attentions", "output_hidden_states" if they are wanted.
+        chunk: so many tokens of a long prompt are read at once, which takes less memory; all if None.
 
-    `output` is the model's last output, `calls` how often the model ran.
+    `output` is the model's last output.
     """
 
-    def __init__(self, model: Any, prompt: Prompt, cache: Any, copies: int = 1, observe: tuple[str, ...] = ()):
-        self.model, self.prompt, self.cache, self._copies = model, prompt, cache, copies
-        self.calls = 0
+    def __init__(  # noqa: PLR0913 (what reading depends on)
+        self, model: Any, prompt: Prompt, cache: Any, copies: int = 1, observe: tuple[str, ...] = (),
+        chunk: int | None = None,
+    ):  # fmt: skip
+        self.model, self.prompt, self.cache, self._copies, self._chunk = model, prompt, cache, copies, chunk
         self.output: ModelOutput | None = None
         self._observe = dict.fromkeys(observe, True)
         self._encoder = dict(prompt.encoder)
@@ -84,18 +87,23 @@ class Runner:
         if copies > 1 and (self.cache is None or self._observe):
             self.select(torch.arange(len(ids) // copies).repeat_interleave(copies))
             copies = 1
-        inputs = self._inputs(ids[::copies])
-        output = self.output = self.model(
-            **inputs, **self._encoder, **self._observe, past_key_values=self.cache, use_cache=self.cache is not None,
-            logits_to_keep=keep, return_dict=True,
-        )  # fmt: skip
-        self.calls += 1
+        while self.cache is not None and self._chunk and ids.shape[1] - self.read > max(self._chunk, keep):
+            if self._embeds is not None or self._positions is not None or self._types is not None:
+                break
+            self._call(ids[::copies, : self.read + self._chunk], 1)
+        output = self.output = self._call(ids[::copies], keep)
         logits = output["logits"].float().to(ids.device)
         if copies > 1:
             rows = torch.arange(len(ids) // copies, device=ids.device).repeat_interleave(copies)
             self.select(rows)
             logits = logits.index_select(0, rows)
         return logits
+
+    def _call(self, ids: Tensor, keep: int) -> ModelOutput:
+        return self.model(
+            **self._inputs(ids), **self._encoder, **self._observe, past_key_values=self.cache,
+            use_cache=self.cache is not None, logits_to_keep=keep, return_dict=True,
+        )  # fmt: skip
 
     def crop(self, length: int) -> None:
         """Forget the tokens from number `length` on."""
@@ -132,8 +140,8 @@ class Runner:
         else:
             inputs["input_ids"] = ids[:, read - before :].to(device)
         if self._mask is not None and padding is not None:
-            new = self._mask.new_ones(len(self._mask), total - self._mask.shape[1])
-            inputs["attention_mask"] = torch.cat([self._mask, new], dim=1)
+            new = self._mask.new_ones(len(self._mask), max(0, total - self._mask.shape[1]))
+            inputs["attention_mask"] = torch.cat([self._mask, new], dim=1)[:, :total]
             inputs["position_ids"] = (torch.arange(read, total, device=device) - padding).clamp(min=0)
         if self._positions is not None:
             count = torch.arange(1, total - self._positions.shape[1] + 1, device=device)

@@ -59,6 +59,10 @@ class Cache(PerLayer):
         if pair is not None:
             self.reorder_cache(torch.arange(len(pair[0])).repeat_interleave(repeats))
 
+    def to_legacy_cache(self) -> tuple[Any, ...]:
+        """((keys, values), ...) of each layer, (B,K,S,C) each."""
+        return tuple(layer.pair for layer in self)
+
     def reset(self) -> None:
         """Forget everything."""
         for layer in self:
@@ -171,6 +175,11 @@ class EncoderDecoderCache:
     def batch_repeat_interleave(self, repeats: int) -> None:
         self.self_attention_cache.batch_repeat_interleave(repeats)
         self.cross_attention_cache.batch_repeat_interleave(repeats)
+
+    def to_legacy_cache(self) -> tuple[Any, ...]:
+        """((own keys, own values, the encoder's keys, the encoder's values), ...) of each layer."""
+        own, cross = self.self_attention_cache.to_legacy_cache(), self.cross_attention_cache.to_legacy_cache()
+        return tuple((*a, *b) for a, b in zip(own, cross, strict=True))
 
     def reset(self) -> None:
         self.self_attention_cache.reset()

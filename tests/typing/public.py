@@ -8,7 +8,9 @@ from qkv import (
     BertConfig,
     BertForSequenceClassification,
     BertModel,
+    GenerationConfig,
     GPT2LMHeadModel,
+    LlamaForCausalLM,
     Pipeline,
     pipeline,
 )
@@ -19,6 +21,8 @@ assert_type(BertForSequenceClassification.from_pretrained("x"), BertForSequenceC
 assert_type(BertConfig(hidden_size=32).hidden_size, int)
 assert_type(BertForSequenceClassification(BertConfig())(), SequenceClassifierOutput)
 assert_type(GPT2LMHeadModel.from_pretrained("gpt2")(), CausalLMOutput)
+assert_type(LlamaForCausalLM.from_pretrained("x").generation_config, GenerationConfig)
+LlamaForCausalLM.from_pretrained("x").generate(max_new_tokens=5, do_sample=True)
 assert_type(pipeline("sentiment-analysis"), Pipeline)
 BertConfig(hiden_size=32)  # pyright: ignore[reportCallIssue]
 AutoModelForSequenceClassification.from_pretrained("x", num_labels=3)

@@ -277,7 +277,8 @@ def test_hostile_files(tmp_path):
     with pytest.raises(ValueError, match="expected a dict"):
         GenerationConfig.from_dict([1])
     raw = {"to_dict": 5, "get_generation_mode": 6, "streamer": 7, "_private": 8, "__class__": 9, "validate": {},
-           "temprature": [None], "x": {"y": [1, {"z": "?"}]}, "num_return_sequences": 5, "top_k": None, "nothing": None}  # fmt: skip
+           "temprature": [None], "x": {"y": [1, {"z": "?"}]}, "num_return_sequences": 5, "top_k": None,
+           "nothing": None}  # fmt: skip
     (tmp_path / "generation_config.json").write_text(json.dumps(raw))
     config = GenerationConfig.from_pretrained(tmp_path)
     assert set(vars(config)) == {"streamer", "temprature", "x", "num_return_sequences"}

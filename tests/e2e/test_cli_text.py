@@ -4,10 +4,10 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from typer.testing import CliRunner
@@ -244,28 +244,32 @@ def test_chat_on_a_terminal(talker):
         [*COMMAND, "chat", str(talker), "--seed", "1"], env=environment, start_new_session=True, **streams
     )
     os.close(theirs)
-    seen = b""
+    seen, place = b"", 0
 
-    def until(part, after=0):
+    def more():
         nonlocal seen
-        deadline = time.monotonic() + 120
-        while part not in seen[after:]:
-            assert time.monotonic() < deadline, seen
-            seen += os.read(ours, 65536)
-        return len(seen)
+        assert select.select([ours], [], [], 120)[0], seen
+        seen += os.read(ours, 65536)
+
+    def until(part):
+        """Read on to the end of a part that comes after the last one."""
+        nonlocal place
+        while part not in seen[place:]:
+            more()
+        place = seen.index(part, place) + len(part)
 
     try:
-        place = until(b"> ")
+        until(b"> ")
         os.write(ours, b"hello there\n")
         until(b"hello there\r\n")
-        while len(seen) < place + len(b"hello there\r\n") + 4:  # the reply has begun
-            seen += os.read(ours, 65536)
+        while len(seen) < place + 4:  # the reply has begun
+            more()
         process.send_signal(signal.SIGINT)
-        place = until(b"stopped; what was said")
-        place = until(b"> ", place)
+        until(b"stopped; what was said")
+        until(b"> ")
         os.write(ours, b"/rest\n")
-        place = until(b"nearest are", place)
-        place = until(b"> ", place)
+        until(b"nearest are")
+        until(b"> ")
         os.write(ours, b"\x04")
         assert process.wait(60) == 0
     finally:

@@ -179,6 +179,9 @@ def test_a_cache_as_older_code_reads_it(llama, t5):
         options = {"return_dict_in_generate": True, "return_legacy_cache": True, "max_new_tokens": 3}
         cache = model.generate(ids, **options).past_key_values
         assert {len(layer) for layer in cache} == {parts} and cache[0][0].dim() == 4
+    cache = llama(ids).past_key_values
+    for layer, (keys, values) in enumerate(cache):
+        assert cache[layer][0].shape == keys.shape and torch.equal(cache[layer][1], values)
     again = torch.cat([ids, ids], dim=1)
     pairs = tuple((k[:, :, :4], v[:, :, :4]) for k, v in llama.generate(ids, **options).past_key_values)
     plain = llama.generate(again, max_new_tokens=3)
@@ -379,6 +382,7 @@ def test_an_assistant_changes_nothing_but_the_number_of_calls(llama):
         (torch.tensor([[5, 6], [7, 8]]), {"prompt_lookup_num_tokens": 2}, "one text at a time"),
         (torch.tensor([[5, 6]]), {"suppress_tokens": list(range(99)), "max_new_tokens": 3}, "no token may come next"),
         (torch.tensor([[5, 6]]), {"past_key_values": 3}, "past_key_values"),
+        (torch.tensor([[5, 6]]), {"encoder_outputs": (torch.zeros(1, 2, 32),)}, "no use for encoder_outputs"),
         (torch.tensor([[5, 6]]), {"token_healing": True}, "tokenizer"),
         (torch.tensor([[5, 6]]), {"use_mtp": True}, "prompt_lookup_num_tokens"),
         (torch.tensor([[5, 6]]), {"cache_implementation": "paged"}, "dynamic"),

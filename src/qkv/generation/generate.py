@@ -63,6 +63,8 @@ def generate(  # noqa: PLR0913 (the reference's signature)
             assistant_model = early_exit(model, config.assistant_early_exit)
         draft = None if assistant_model is None else prepare(assistant_model, config, inputs, dict(given))
         prompt = prepare(model, config, inputs, given)
+        if unused := given.keys() - {"past_key_values", "cache_position"}:
+            raise ValueError(f"{type(model).__name__} has no use for {sorted(unused)[0]}: leave it out.")
         if config.token_healing:
             prompt = healed(model, prompt, tokenizer)
         max_length = longest(model, config, prompt)

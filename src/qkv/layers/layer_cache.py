@@ -29,6 +29,10 @@ class LayerCache:
         keys, values = self._store
         return keys[:, :, : self.length], values[:, :, : self.length]
 
+    def __getitem__(self, side: int) -> Tensor:
+        """`keys, values = layer`, and layer[0], layer[1]."""
+        return (self.pair or ())[side]
+
     @property
     def keys(self) -> Tensor | None:
         return None if self.pair is None else self.pair[0]

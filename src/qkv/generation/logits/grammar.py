@@ -15,6 +15,7 @@ from ...errors import short
 from .base import EXCLUDED, LogitsProcessor, is_count, require, token_ids
 from .token_text import token_texts
 
+WHITESPACE = r"\n?[ ]{0,16}"  # of JSON between its parts: enough to indent, and a weak model cannot write it for ever
 GRAMMAR_OPTIONS = ("json_schema", "regex", "choice", "grammar")
 New = tuple[int, ...]  # the new tokens of a row
 _engines: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
@@ -130,7 +131,7 @@ def _matcher(tokenizer: Any, ends: New, name: str, value: Any) -> Any:
     make = llguidance.LLMatcher
     if name == "json_schema":
         try:
-            grammar = make.grammar_from_json_schema(value)
+            grammar = make.grammar_from_json_schema(value, overrides={"whitespace_pattern": WHITESPACE})
         except ValueError as error:
             raise ValueError(f"json_schema={short(value)} cannot be used: {short(str(error), 200)}") from None
     elif name == "choice":

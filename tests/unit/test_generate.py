@@ -356,6 +356,20 @@ def test_an_assistant_changes_nothing_but_the_number_of_calls(llama):
     assert torch.equal(llama.generate(ids, assistant_early_exit=1, max_new_tokens=12), expected)
 
 
+@pytest.mark.parametrize("case", ["llama", "t5"])
+def test_an_assistants_help_does_not_show_in_the_output(case, request):
+    model, ids = request.getfixturevalue(case), draw(5)[0][None]
+    options = {"max_new_tokens": 6, "return_dict_in_generate": True}
+    options |= {f"output_{name}": True for name in ("scores", "logits", "attentions", "hidden_states")}
+    plain = model.generate(ids, **options)
+    helped = model.generate(ids, assistant_model=copy.deepcopy(model), **options)
+    assert list(plain) == list(helped)
+    for name in set(plain) - {"sequences", "past_key_values"}:
+        for a, b in zip(plain[name], helped[name], strict=True):
+            for x, y in zip(*((v,) if isinstance(v, torch.Tensor) else v for v in (a, b)), strict=True):
+                assert x.shape == y.shape and (x - y).abs().max() < 1e-4, name
+
+
 # ---------------------------------------------------------------------------------------------- bad input
 
 

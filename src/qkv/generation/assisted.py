@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import short
 from ..layers import Layers
+from ..outputs import ModelOutput
 from .runner import Prompt, Runner
 from .search import Search
 
@@ -53,7 +54,7 @@ class AssistedDecoding(Search):
             own = torch.cat([self.processors(checked[:, : start + i], logits[i : i + 1]) for i in range(len(logits))])
             chosen, right = self._accepted(guesses, scores, own)
             for i, token in enumerate(chosen):
-                self.record.add(self.runner.output, logits[i : i + 1], own[i : i + 1])
+                self.record.add(_shown(self.runner.output, len(logits), i), logits[i : i + 1], own[i : i + 1])
                 ids = torch.cat([ids, token.view(1, 1)], dim=1)
                 self.stream(token[None])
                 done = bool(self.stopping(ids, self.record.scores).all())
@@ -75,6 +76,22 @@ class AssistedDecoding(Search):
             chosen = torch.cat([mixed.argmax(dim=-1), own[-1:].argmax(dim=-1)])
         right = int((chosen[:-1] == guesses).long().cumprod(dim=0).sum())
         return chosen[: right + 1], right
+
+
+def _shown(output: Any, count: int, place: int) -> ModelOutput:
+    """What an output shows of the token that id number `place` of `count` follows; with the first, of the prompt."""
+    shown = {}
+    for name in ("attentions", "decoder_attentions", "cross_attentions", "hidden_states", "decoder_hidden_states"):
+        layers = output.get(name)
+        if layers is None:
+            continue
+        states = name.endswith("hidden_states")
+        read = layers[0].shape[1 if states else 2]
+        last = read - count + place + 1
+        own = slice(last - 1 if place else 0, last)
+        hidden = 0 if name.startswith("cross") else read - last  # keys that came later
+        shown[name] = tuple(x[:, own] if states else x[:, :, own, : x.shape[-1] - hidden] for x in layers)
+    return type(output)(**shown)
 
 
 def _speculative(guesses: Tensor, q: Tensor, p: Tensor, weight: float | None) -> tuple[Tensor, int]:

@@ -65,10 +65,11 @@ goldens: peers
 	.venvs/peer4/bin/python tools/golden.py
 
 # 4.55.4 is the last that has group beams, contrastive search, DoLa and constraints.
-generation-goldens: peers .venvs/peer455/.done
+generation-goldens: peers real .venvs/peer455/.done
 	.venvs/peer5/bin/python tools/golden_generation.py
 	.venvs/peer455/bin/python tools/golden_generation.py
 	.venvs/peer455/bin/python tools/golden_search.py
+	.venvs/peer5/bin/python tools/golden_smollm2.py $(CACHE)
 
 clean:
 	rm -rf .venv .venvs .cache

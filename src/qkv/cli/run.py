@@ -50,9 +50,8 @@ def run(  # noqa: PLR0913 - typer makes a parameter an option
 ) -> None:
     """Run a task on texts: from arguments, a file, or a pipe with one text per line.
 
-    On a terminal the results are a table; in a pipe, lines of label<TAB>score<TAB>text, or of what the task gives in
-    their place; with --json, a list in the order of the inputs:
-    [{"input": "...", "result": [{"label": "...", "score": 0.99}]}].
+    On a terminal the results are a table; in a pipe, tab-separated lines of what the task gives and the input; with
+    --json, a list in the order of the inputs: [{"input": "...", "result": [{"label": "...", "score": 0.99}]}].
 
     [bold]Examples[/bold]
 

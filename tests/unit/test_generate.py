@@ -12,6 +12,7 @@ from qkv import (
     AutoModelForSeq2SeqLM,
     DynamicCache,
     GenerationConfig,
+    LlamaConfig,
     QuantizedCache,
     StaticCache,
 )
@@ -98,6 +99,52 @@ def test_a_neighbours_content_changes_no_bit_of_a_row(model, options):
             assert torch.equal(a[part], b[part])
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"no_repeat_ngram_size": 1}, {"no_repeat_ngram_size": 2}, {"encoder_repetition_penalty": 3.0},
+     {"encoder_no_repeat_ngram_size": 1}, {"repetition_penalty": 1.7}, {"num_beams": 3}, {"dola_layers": [0, 1]},
+     {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.5}, {"penalty_alpha": 0.6, "top_k": 3}],
+)  # fmt: skip
+def test_padding_means_nothing_to_any_method(model, options):
+    """The pad id is the end's too, so that a processor that counted padding would show."""
+    rows = draw(3, 9, 1, 6)
+    likely_end = {} if "penalty_alpha" in options else {"sequence_bias": {(98,): 9.0}}
+    options = options | likely_end | {"pad_token_id": 98, "max_new_tokens": 8}
+    ids, mask = pad(rows)
+    ids = ids.masked_fill(mask == 0, 98)
+    alone = [written(model.generate(row[None], **options), 0, len(row)) for row in rows]
+    out = model.generate(ids, attention_mask=mask, **options)
+    assert [written(out, i, ids.shape[1]) for i in range(4)] == alone
+
+
+def test_what_an_encoder_reads_counts_without_padding(t5):
+    rows = draw(3, 9, 6)
+    ids, mask = pad(rows, left=False)
+    for options in ({"encoder_repetition_penalty": 4.0}, {"encoder_no_repeat_ngram_size": 1}):
+        options = options | {"sequence_bias": {(0,): 9.0}}  # the pad id is likely
+        alone = [written(t5.generate(row[None], max_new_tokens=8, **options), 0, 1) for row in rows]
+        out = t5.generate(ids, attention_mask=mask, max_new_tokens=8, **options)
+        assert [written(out, i, 1) for i in range(3)] == alone
+
+
+def test_a_longer_neighbour_does_not_turn_a_row_by_other_angles():
+    """LongRoPE and dynamic scaling depend on the length of a text: of each row's own."""
+    longrope = {"rope_type": "longrope", "long_factor": [4.0] * 4, "short_factor": [1.0] * 4, "factor": 4.0}
+    for scaling in (longrope | {"original_max_position_embeddings": 12}, {"rope_type": "dynamic", "factor": 4.0}):
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(
+            LlamaConfig(
+                vocab_size=99, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+                max_position_embeddings=12, rope_scaling=scaling, initializer_range=0.5, eos_token_id=98,
+            )
+        ).eval()  # fmt: skip
+        rows = draw(3, 10, 20)  # the first never crosses 12, the second does while it is written
+        alone = [written(model.generate(row[None], max_new_tokens=8), 0, len(row)) for row in rows]
+        ids, mask = pad(rows)
+        out = model.generate(ids, attention_mask=mask, max_new_tokens=8)
+        assert [written(out, i, ids.shape[1]) for i in range(3)] == alone
+
+
 def test_holes_in_a_mask_are_closed(model):
     row = draw(6)[0]
     ids = torch.tensor([[*row[:2], 0, 0, *row[2:4], 0, *row[4:]]])
@@ -171,6 +218,14 @@ def test_a_long_prompt_may_be_read_in_pieces(model, chunk):
     finally:
         handle.remove()
     assert torch.equal(pieces, whole) and max(lengths) == min(chunk, 14)
+
+
+def test_contrastive_search_reads_its_prompt_whole(llama):
+    options = {"penalty_alpha": 0.9, "top_k": 6, "max_new_tokens": 8}
+    for seed in range(8):
+        ids = draw(20, seed=seed)[0][None]
+        plain = llama.generate(ids, **options)
+        assert torch.equal(llama.generate(ids, prefill_chunk_size=2, **options), plain)
 
 
 def test_a_cache_as_older_code_reads_it(llama, t5):
@@ -352,7 +407,7 @@ def test_an_assistant_changes_nothing_but_the_number_of_calls(llama):
         assert torch.equal(llama.generate(ids, assistant_model=assistant, max_new_tokens=12), expected)
     finally:
         handle.remove()
-    assert len(calls) < 12 - 1  # greedy search needs twelve
+    assert len(calls) <= 10  # greedy search needs twelve
     assert torch.equal(llama.generate(ids, assistant_early_exit=1, max_new_tokens=12), expected)
 
 

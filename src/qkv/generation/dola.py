@@ -19,7 +19,7 @@ LEAST = math.log(0.1)  # of the best id's probability
 
 
 class DolaDecoding(Sampling):
-    """See above. Rows of a batch share the earlier layer: the one that differs most on average."""
+    """See above. Each row has an earlier layer of its own; the reference takes one for the whole batch."""
 
     def run(self, ids: Tensor) -> Any:
         config = self.runner.model.config
@@ -72,14 +72,15 @@ def early_layers(wanted: str | list[int], count: int, tied: bool) -> list[int]:
 
 def contrast(last: Tensor, early: Tensor) -> Tensor:
     """Scores (B,V) from those of the last layer (B,V) and of earlier ones (N,B,V)."""
-    base = early[_divergence(last, early).argmax()] if len(early) > 1 else early[0]
+    rows = torch.arange(len(last), device=last.device)
+    base = early[_divergence(last, early).argmax(dim=0), rows] if len(early) > 1 else early[0]
     last, base = last.log_softmax(dim=-1), base.log_softmax(dim=-1)
     unlikely = last < last.amax(dim=-1, keepdim=True) + LEAST
     return (last - base).masked_fill(unlikely, -torch.inf)
 
 
 def _divergence(last: Tensor, early: Tensor) -> Tensor:
-    """Mean Jensen-Shannon divergence of the last layer's distributions (B,V) to those of each earlier one, (N,)."""
+    """Jensen-Shannon divergence of the last layer's distributions (B,V) to those of each earlier one, (N,B)."""
     middle = 0.5 * (last.softmax(dim=-1) + early.softmax(dim=-1))
     parts = (F.kl_div(x.log_softmax(dim=-1).expand_as(middle), middle, reduction="none") for x in (last, early))
-    return sum(part.mean(dim=-1) for part in parts).mean(dim=-1)  # type: ignore[union-attr]
+    return sum(part.mean(dim=-1) for part in parts)  # type: ignore[return-value]

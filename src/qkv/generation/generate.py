@@ -63,6 +63,8 @@ def generate(  # noqa: PLR0913 (the reference's signature)
             assistant_model = early_exit(model, config.assistant_early_exit)
         draft = None if assistant_model is None else prepare(assistant_model, config, inputs, dict(given))
         prompt = prepare(model, config, inputs, given)
+        if source is not None and prompt.encoder["attention_mask"] is not None:
+            source = source.masked_fill(prompt.encoder["attention_mask"] == 0, -1)  # padding is no text
         if unused := given.keys() - {"past_key_values", "cache_position"}:
             raise ValueError(f"{type(model).__name__} has no use for {sorted(unused)[0]}: leave it out.")
         if config.token_healing:

@@ -88,8 +88,8 @@ class Runner:
             self.select(torch.arange(len(ids) // copies).repeat_interleave(copies))
             copies = 1
         while self.cache is not None and self._chunk and ids.shape[1] - self.read > max(self._chunk, keep):
-            if self._embeds is not None or self._positions is not None or self._types is not None:
-                break
+            if self._observe or any(x is not None for x in (self._embeds, self._positions, self._types)):
+                break  # what is observed is of the whole prompt
             self._call(ids[::copies, : self.read + self._chunk], 1)
         output = self.output = self._call(ids[::copies], keep)
         logits = output["logits"].float().to(ids.device)
@@ -129,8 +129,8 @@ class Runner:
         before = 0 if self._embeds is None else self._embeds.shape[1]  # tokens that have no ids
         total = before + ids.shape[1]
         padding = None if self._mask is None else (~self._mask).sum(dim=1, keepdim=True)  # (B,1)
-        least = 0 if padding is None else int(padding.min())
-        if self.cache is not None and self.model.base_model.turns_anew(self.read - least, total - least):
+        turns_anew, leads = self.model.base_model.turns_anew, {0} if padding is None else set(padding[:, 0].tolist())
+        if self.cache is not None and any(turns_anew(self.read - lead, total - lead) for lead in leads):
             self.cache.reset()
         read = self.read
         inputs: dict[str, Any] = {}

@@ -40,7 +40,7 @@ class Rope(nn.Module):
             raise ValueError(f"rope_type {short(kind)} is not known; the nearest are {nearest(kind, SCALINGS)}.")
         self.frequencies = SCALINGS[kind]
         try:
-            self.frequencies(self, torch.arange(0, dim, 2) / dim, 1)
+            self.frequencies(self, torch.arange(0, dim, 2) / dim, torch.ones(1, 1))
         except (KeyError, TypeError, ZeroDivisionError, ValueError, RuntimeError) as error:
             raise ValueError(f"rope_type {kind!r} in config.json lacks or misstates {short(error.args[0])}.") from None
 
@@ -63,10 +63,10 @@ class Rope(nn.Module):
     def forward(self, positions: Tensor) -> Angles:
         """Positions (B,T) -> cosines and sines (B,1,T,R), float32."""
         exponents = torch.arange(0, self.dim, 2, device=positions.device, dtype=torch.float32) / self.dim  # (R/2,)
-        known = positions.numel() and not positions.is_meta
-        length = int(positions.max()) + 1 if self.frequencies in BY_LENGTH and known else 1
-        frequencies, factor = self.frequencies(self, exponents, length)
-        angles = positions[:, None, :, None].float() * frequencies  # (B,1,T,R/2)
+        lengths = positions.amax(dim=1, keepdim=True) + 1 if positions.numel() else positions.new_ones(1, 1)  # (B,1)
+        frequencies, factor = self.frequencies(self, exponents, lengths)  # (R/2,), or (B,R/2) where lengths matter
+        frequencies = frequencies[:, None] if frequencies.dim() == 2 else frequencies
+        angles = (positions[:, :, None].float() * frequencies)[:, None]  # (B,1,T,R/2)
         angles = torch.cat([angles, angles], dim=-1)
         return angles.cos() * factor, angles.sin() * factor
 
@@ -80,23 +80,23 @@ class Rope(nn.Module):
         return self.settings.get("original_max_position_embeddings") or self.max_positions
 
 
-def _plain(rope: Rope, exponents: Tensor, length: int) -> tuple[Tensor, float]:
+def _plain(rope: Rope, exponents: Tensor, lengths: Tensor) -> tuple[Tensor, float]:
     return 1.0 / rope.theta**exponents, 1.0
 
 
-def _linear(rope: Rope, exponents: Tensor, length: int) -> tuple[Tensor, float]:
+def _linear(rope: Rope, exponents: Tensor, lengths: Tensor) -> tuple[Tensor, float]:
     """Positions divided by a factor (Chen et al., 2023, arXiv:2306.15595)."""
     return 1.0 / rope.theta**exponents / rope.settings["factor"], 1.0
 
 
-def _dynamic(rope: Rope, exponents: Tensor, length: int) -> tuple[Tensor, float]:
+def _dynamic(rope: Rope, exponents: Tensor, lengths: Tensor) -> tuple[Tensor, float]:
     """A base that grows with the text once it is longer than what was trained ("dynamic NTK")."""
     factor, longest = rope.settings["factor"], rope.max_positions
-    stretch = factor * max(length, longest) / longest - (factor - 1)
+    stretch = factor * lengths.clamp(min=longest) / longest - (factor - 1)  # (B,1)
     return 1.0 / (rope.theta * stretch ** (rope.dim / (rope.dim - 2))) ** exponents, 1.0
 
 
-def _yarn(rope: Rope, exponents: Tensor, length: int) -> tuple[Tensor, float]:
+def _yarn(rope: Rope, exponents: Tensor, lengths: Tensor) -> tuple[Tensor, float]:
     """YaRN (Peng et al., 2023, arXiv:2309.00071): long waves are stretched, short ones kept, a ramp between them."""
     s = rope.settings
     factor = s.get("factor") or rope.max_positions / rope.original
@@ -122,10 +122,11 @@ def _yarn_scale(factor: float, weight: float) -> float:
     return 1.0 if factor <= 1 else 0.1 * weight * math.log(factor) + 1.0
 
 
-def _longrope(rope: Rope, exponents: Tensor, length: int) -> tuple[Tensor, float]:
+def _longrope(rope: Rope, exponents: Tensor, lengths: Tensor) -> tuple[Tensor, float]:
     """LongRoPE (Ding et al., 2024, arXiv:2402.13753): a factor for each wave, one set for short texts, one for long."""
     s = rope.settings
-    factors = torch.tensor(s["long_factor"] if length > rope.original else s["short_factor"], device=exponents.device)
+    long, brief = (exponents.new_tensor(s[name]) for name in ("long_factor", "short_factor"))
+    factors = torch.where(lengths > rope.original, long, brief)  # (B,R/2)
     factor = s.get("factor") or rope.max_positions / rope.original
     scale = s.get("attention_factor")
     if scale is None:
@@ -133,7 +134,7 @@ def _longrope(rope: Rope, exponents: Tensor, length: int) -> tuple[Tensor, float
     return 1.0 / (factors * rope.theta**exponents), scale
 
 
-def _llama3(rope: Rope, exponents: Tensor, length: int) -> tuple[Tensor, float]:
+def _llama3(rope: Rope, exponents: Tensor, lengths: Tensor) -> tuple[Tensor, float]:
     """Llama 3.1's: waves longer than the original text are stretched, short ones kept, those between are mixed."""
     s = rope.settings
     plain = 1.0 / rope.theta**exponents
@@ -147,7 +148,6 @@ SCALINGS = {
     "default": _plain, "linear": _linear, "dynamic": _dynamic, "yarn": _yarn, "longrope": _longrope, "su": _longrope,
     "llama3": _llama3,
 }  # fmt: skip
-BY_LENGTH = (_dynamic, _longrope)
 
 
 def rotate(x: Tensor, angles: Angles) -> Tensor:

@@ -9,23 +9,14 @@ from torch import nn
 
 from ..keymap import KeyMap
 from ..layers import Attention
-from .llama import LlamaConfig, LlamaModel
-from .qwen2 import late_windows
+from .llama import LlamaModel
+from .qwen2 import Qwen2Config, late_windows
 
 
-class Qwen3Config(LlamaConfig):
+class Qwen3Config(Qwen2Config):
     model_type = "qwen3"
 
-    vocab_size: int = 151936
-    intermediate_size: int = 22016
-    num_key_value_heads: int | None = 32
     head_dim: int | None = 128
-    max_position_embeddings: int = 32768
-    use_sliding_window: bool = False
-    sliding_window: int | None = 4096
-    max_window_layers: int = 28
-    bos_token_id: int | list | None = None
-    eos_token_id: int | list | None = None
 
 
 class Qwen3Model(LlamaModel):

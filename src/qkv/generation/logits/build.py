@@ -75,6 +75,8 @@ class Call:
                 "encoder_repetition_penalty and encoder_no_repeat_ngram_size look at the input's token ids, and this "
                 "input has none. Leave them out, or give input_ids."
             )
+        if ids is self.prompt_ids and self.prompt_mask is not None:
+            ids = ids.masked_fill(self.prompt_mask == 0, -1)  # padding is no text
         return ids
 
     @property
@@ -150,7 +152,7 @@ PROCESSORS: Table = (
         _differs("repetition_penalty", 1),
         lambda c, g: RepetitionPenaltyLogitsProcessor(g.repetition_penalty, c.padding),
     ),
-    (_above("no_repeat_ngram_size", 0), lambda c, g: NoRepeatNGramLogitsProcessor(g.no_repeat_ngram_size)),
+    (_above("no_repeat_ngram_size", 0), lambda c, g: NoRepeatNGramLogitsProcessor(g.no_repeat_ngram_size, c.padding)),
     (
         _above("encoder_no_repeat_ngram_size", 0),
         lambda c, g: EncoderNoRepeatNGramLogitsProcessor(g.encoder_no_repeat_ngram_size, c.source),

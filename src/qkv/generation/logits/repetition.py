@@ -72,15 +72,20 @@ class NoRepeatNGramLogitsProcessor(LogitsProcessor):
 
     Args:
         ngram_size: n, at least 1.
+        padding: tokens of padding at the left of each row (B,), which do not count; None for none.
     """
 
-    def __init__(self, ngram_size: int):
+    def __init__(self, ngram_size: int, padding: Tensor | None = None):
         require(is_count(ngram_size, 1), "ngram_size", ngram_size, "an integer of at least 1")
-        self.ngram_size = ngram_size
+        self.ngram_size, self.padding = ngram_size, padding
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         if input_ids.shape[1] < self.ngram_size:
             return scores
+        if self.padding is not None:
+            padding = per_row(self.padding, input_ids.shape[0], "padding").to(input_ids.device)
+            at = torch.arange(input_ids.shape[1], device=input_ids.device)
+            input_ids = input_ids.masked_fill(at < padding[:, None], -1)
         return _completing(input_ids.unfold(1, self.ngram_size, 1), input_ids, scores)
 
 

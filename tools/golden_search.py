@@ -1,7 +1,7 @@
 """Record what the reference's generate() writes by diverse, constrained and contrastive search and by DoLa, into
 tests/parity/generation/search.json.
 
-    .venvs/peer455/bin/python tools/golden_search.py      # transformers==4.55.4, the last that has them all
+    .venvs/peer455/bin/python tools/golden_search.py [SEARCH...]      # transformers==4.55.4, the last that has them all
 """
 
 import json
@@ -52,12 +52,16 @@ def mean(scores: torch.Tensor) -> list[float]:
 
 
 def main() -> None:
-    recorded = {}
+    chosen = sys.argv[1:] or list(SEARCHES)
+    kept = {} if chosen == list(SEARCHES) else json.loads((TARGET / "search.json").read_text())
+    recorded = {search: cases for search, cases in kept.items() if search not in chosen}
     for search, (settings, names) in SEARCHES.items():
+        if search not in chosen:
+            continue
         for name in names:
             model, cases = load(name), []
             for number, setting in enumerate(settings):
-                for batch, rows in enumerate(prompts()):
+                for batch, rows in enumerate(prompts(setting)):
                     if setting.get("low_memory") and len(rows) > 1:
                         continue  # the reference fails at it
                     ids = torch.tensor(rows)

@@ -40,7 +40,7 @@ def load(tmp_path_factory):
 
 
 def generate(model, setting, batch):
-    ids = torch.tensor(prompts()[batch])
+    ids = torch.tensor(prompts(setting)[batch])
     torch.manual_seed(batch)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*texts end before they contain")
@@ -124,3 +124,15 @@ def test_low_memory_changes_nothing(load):
             assert cache.length == other.length == plain.sequences.shape[1] - 1
             if name == "gpt2":
                 assert torch.allclose(cache[1].keys, other[1].keys, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["gpt2-deep", "llama-deep"])
+def test_dola_chooses_a_layer_for_each_row(load, name):
+    for options in ({"dola_layers": "high"}, {"dola_layers": [0, 2, 4, 5]}):
+        alone = [load(name).generate(torch.tensor(row), max_new_tokens=8, **options)[0] for row in prompts(options)]
+        rows = [len(ids) - 8 for ids in alone]
+        ids = torch.full((len(alone), max(rows)), PAD)
+        for place, (text, length) in enumerate(zip(alone, rows, strict=True)):
+            ids[place, max(rows) - length :] = text[:length]
+        together = load(name).generate(ids, attention_mask=ids != PAD, max_new_tokens=8, **options)
+        assert [row.tolist() for row in together[:, -8:]] == [text[-8:].tolist() for text in alone]

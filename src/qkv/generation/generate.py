@@ -79,14 +79,13 @@ def generate(  # noqa: PLR0913 (the reference's signature)
         ids = prompt.ids.repeat_interleave(copies, dim=0)
         if max_length <= ids.shape[1]:  # max_new_tokens=0
             return record.result(ids, runner)
-        mask = None if prompt.mask is None else prompt.mask.repeat_interleave(copies, dim=0)
         call = {"prompt_length": ids.shape[1], "max_length": max_length, "device": ids.device, "tokenizer": tokenizer}
         eos = call["eos_token_ids"] = eos_ids(config)
         search = method(
             runner=runner, config=config, record=record, eos=eos, max_length=max_length, streamer=streamer,
             pad=config.pad_token_id if config.pad_token_id is not None else eos[0] if eos else 0,
             processors=build_processors(
-                config, prompt_ids=ids, prompt_mask=mask, encoder_ids=source, model=model, extra=processors,
+                config, prompt_ids=prompt.ids, prompt_mask=prompt.mask, encoder_ids=source, model=model, extra=processors,
                 prefix_allowed_tokens_fn=prefix_allowed_tokens_fn, negative_ids=negative_prompt_ids,
                 negative_mask=negative_prompt_attention_mask, **call, **grammar,
             ),

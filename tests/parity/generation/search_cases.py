@@ -115,14 +115,17 @@ SEARCHES = {
 }
 
 
-def prompts() -> list[list[list[int]]]:
-    """Batches of ids of different lengths, padded on the left."""
+def prompts(setting: dict) -> list[list[list[int]]]:
+    """Batches of ids of different lengths, padded on the left. Each alone where in a batch the reference lets others
+    have a say: they decide on DoLa's layer, and their length on padding, whose n-grams it counts."""
+    coupled = {"dola_layers", "no_repeat_ngram_size"} & setting.keys()
     draw = random.Random(0)
     made = []
     for size in BATCHES:
         rows = [[draw.randrange(2, 98) for _ in range(draw.randrange(1, 13))] for _ in range(size)]
-        width = max(map(len, rows))
-        made.append([[PAD] * (width - len(row)) + row for row in rows])
+        for batch in [[row] for row in rows] if coupled else [rows]:
+            width = max(map(len, batch))
+            made.append([[PAD] * (width - len(row)) + row for row in batch])
     return made
 
 

@@ -103,7 +103,8 @@ def test_a_neighbours_content_changes_no_bit_of_a_row(model, options):
     "options",
     [{"no_repeat_ngram_size": 1}, {"no_repeat_ngram_size": 2}, {"encoder_repetition_penalty": 3.0},
      {"encoder_no_repeat_ngram_size": 1}, {"repetition_penalty": 1.7}, {"num_beams": 3}, {"dola_layers": [0, 1]},
-     {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.5, "repetition_penalty": 1.7}, {"penalty_alpha": 0.6, "top_k": 3}],
+     {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.5, "repetition_penalty": 1.7},
+     {"penalty_alpha": 0.6, "top_k": 3}],
 )  # fmt: skip
 def test_padding_means_nothing_to_any_method(model, options):
     """The pad id is the end's too, so that a processor that counted padding would show."""

@@ -16,7 +16,8 @@ from .tasks import FORMS
 from .terminal import Debug, notices, say
 
 USAGE_ERROR: Any = typer.BadParameter.__base__  # typer itself has no name for it
-EXPECTED = (OSError, ValueError, TypeError, KeyError)  # what the library raises for what a user can correct
+# What the library raises for what a user can correct.
+EXPECTED = (OSError, ValueError, TypeError, KeyError, ImportError)
 BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
 
 HELP = """Transformers, fast on the machine you have.

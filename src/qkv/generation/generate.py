@@ -85,9 +85,9 @@ def generate(  # noqa: PLR0913 (the reference's signature)
             runner=runner, config=config, record=record, eos=eos, max_length=max_length, streamer=streamer,
             pad=config.pad_token_id if config.pad_token_id is not None else eos[0] if eos else 0,
             processors=build_processors(
-                config, prompt_ids=prompt.ids, prompt_mask=prompt.mask, encoder_ids=source, model=model, extra=processors,
-                prefix_allowed_tokens_fn=prefix_allowed_tokens_fn, negative_ids=negative_prompt_ids,
-                negative_mask=negative_prompt_attention_mask, **call, **grammar,
+                config, prompt_ids=prompt.ids, prompt_mask=prompt.mask, encoder_ids=source, model=model,
+                extra=processors, prefix_allowed_tokens_fn=prefix_allowed_tokens_fn,
+                negative_ids=negative_prompt_ids, negative_mask=negative_prompt_attention_mask, **call, **grammar,
             ),
             stopping=build_stopping(config, extra=criteria, **call),
         )  # fmt: skip

@@ -283,6 +283,10 @@ def test_a_cache_may_be_cropped_and_used_again(llama):
     assert torch.equal(llama.generate(ids, past_key_values=cache, max_new_tokens=4), first)
     with pytest.raises(ValueError, match="give all ids"):
         llama.generate(ids[:, :3], past_key_values=cache, max_new_tokens=4)
+    length, mask = cache.length, torch.ones(1, cache.length + 1)
+    with pytest.raises(ValueError, match="give all ids"):  # new ids alone
+        llama.generate(ids[:, :1], attention_mask=mask, past_key_values=cache, max_new_tokens=4)
+    assert cache.length == length
 
 
 def test_a_prefix_is_read_once_for_several_questions(llama):
@@ -452,6 +456,11 @@ def test_an_assistants_help_does_not_show_in_the_output(case, request):
         (torch.tensor([[5, 6], [7, 8]]), {"prompt_lookup_num_tokens": 2}, "one text at a time"),
         (torch.tensor([[5, 6]]), {"suppress_tokens": list(range(99)), "max_new_tokens": 3}, "no token may come next"),
         (torch.tensor([[5, 6]]), {"past_key_values": 3}, "past_key_values"),
+        (
+            torch.tensor([[5, 0], [5, 6]]),
+            {"attention_mask": torch.tensor([[1, 0], [1, 1]]), "position_ids": torch.tensor([[0, 1], [0, 1]])},
+            "padding_side='left'",
+        ),
         (torch.tensor([[5, 6]]), {"encoder_outputs": (torch.zeros(1, 2, 32),)}, "no use for encoder_outputs"),
         (torch.tensor([[5, 6]]), {"token_healing": True}, "tokenizer"),
         (torch.tensor([[5, 6]]), {"use_mtp": True}, "prompt_lookup_num_tokens"),

@@ -195,7 +195,7 @@ def continued(cache: Any, prompt: Prompt) -> Any:
     """A cache that has read the beginning of a prompt; the last token is always read anew."""
     if not isinstance(cache, Cache | EncoderDecoderCache):
         cache = DynamicCache.from_legacy_cache(cache)
-    if prompt.mask is None and cache.length > prompt.length:
+    if cache.length > prompt.length:
         raise ValueError(
             f"past_key_values holds {cache.length} tokens, the prompt only {prompt.length}: give all ids of the text "
             f"so far, those in the cache too."

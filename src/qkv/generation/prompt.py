@@ -31,8 +31,13 @@ def decoder_prompt(config: Any, inputs: Tensor | None, given: dict[str, Any], de
     if mask is None and embeds is None:
         mask = guessed_mask(ids, config)
     if mask is not None:
-        mask = checked_mask(mask, len(ids), count, cached)
+        mask = checked_mask(mask, len(ids), count)
     if embeds is not None or cached or positions is not None:  # their order is the caller's
+        if mask is not None and not bool(mask[:, -1].all()):
+            raise ValueError(
+                "rows end with padding. Together with inputs_embeds, past_key_values or position_ids, whose places are "
+                "fixed, prompts must be padded on the left: padding_side='left'."
+            )
         return Prompt(ids, _needed(mask), embeds, position_ids=positions, token_type_ids=types)
     ids, mask, order = aligned(ids, mask, config)
     return Prompt(ids, mask, token_type_ids=types if types is None or order is None else types.gather(1, order))
@@ -67,11 +72,13 @@ def guessed_mask(ids: Tensor, config: Any) -> Tensor | None:
     return ids != pad
 
 
-def checked_mask(mask: Any, rows: int, count: int, cached: bool) -> Tensor:
+def checked_mask(mask: Any, rows: int, count: int) -> Tensor:
     mask = torch.as_tensor(mask)
-    fits = mask.dim() == 2 and len(mask) == rows and (mask.shape[1] == count or cached and mask.shape[1] > count)
-    if not fits:
-        raise ValueError(f"attention_mask has the shape {tuple(mask.shape)}, the prompt needs {(rows, count)}.")
+    if mask.shape != (rows, count):
+        raise ValueError(
+            f"attention_mask has the shape {tuple(mask.shape)}, the prompt needs {(rows, count)}: give all ids of the "
+            f"text so far, those in past_key_values too."
+        )
     return mask.bool()
 
 

@@ -2,14 +2,15 @@
 # make test    the tests
 # make check   format, lint, types, line budgets, then the tests
 # make parity  the tests with real weights and against the reference library itself, in environments of their own
-# make bench   speed, as ratios in one run
+# make bench   speed beside six other libraries, as ratios in one run (make bench-peers: what that needs)
+# make native  compile the native kernels anew, in place
 # make docs    run every code block of README and docs
 
 PYTHON ?= python3
 PY := .venv/bin/python
 CACHE ?= $(CURDIR)/.cache/real
 
-.PHONY: demo test check parity bench docs env real peers goldens generation-goldens clean
+.PHONY: demo test check parity bench bench-full bench-peers docs env native real peers goldens generation-goldens clean
 
 demo: env
 	@echo
@@ -28,14 +29,22 @@ check: env
 parity: env real peers
 	QKV_REAL_MODELS=$(CACHE) QKV_PEER5=$(CURDIR)/.venvs/peer5/bin/python QKV_PEER4=$(CURDIR)/.venvs/peer4/bin/python $(PY) -m pytest tests/parity -rs
 
-bench: env
-	$(PY) benchmarks/startup.py
-	$(PY) benchmarks/generation.py
+bench: env bench-peers
+	$(PY) benchmarks/run.py --short
+
+bench-full: env bench-peers real
+	$(PY) benchmarks/run.py
+	$(PY) benchmarks/run.py --only accuracy
 
 docs: env
 	$(PY) -m pytest tests/e2e/test_docs.py
 
+# The kernels: what changed is compiled. Without a compiler everything works, through torch.
 env: .venv/.done
+	-@$(PY) hatch_build.py
+
+native: .venv/.done
+	$(PY) hatch_build.py
 
 # The CPU build of torch first: a bare `torch` would bring gigabytes of CUDA.
 .venv/.done: pyproject.toml
@@ -60,6 +69,24 @@ peers: .venvs/peer5/.done .venvs/peer4/.done
 	.venvs/peer$*/bin/pip install -q transformers==$(VERSION_$*) sentencepiece protobuf gguf accelerate
 	touch $@
 
+# What the benchmarks compare with: other libraries, and models in each one's own format. llama.cpp is compiled for this
+# machine; where it cannot be, the benchmarks say so in its rows.
+bench-peers: .venvs/peer5/.done .venvs/bench/.done .cache/bench/.done
+
+LLAMA_CPP := -DGGML_NATIVE=ON -DLLAMA_CURL=OFF -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS=OFF
+
+.venvs/bench/.done:
+	$(PYTHON) -m venv .venvs/bench
+	.venvs/bench/bin/pip install -q torch==2.13.0
+	.venvs/bench/bin/pip install -q onnx==1.23.2 onnxscript==0.7.2 onnxruntime==1.32.0 onnxruntime-genai==0.18.0 \
+	  ctranslate2==4.8.5 openvino==2026.4.1 nncf==3.4.0 gguf==0.19.0 transformers==$(VERSION_5) sentencepiece accelerate
+	-CMAKE_ARGS="$(LLAMA_CPP)" .venvs/bench/bin/pip install -q --no-binary llama-cpp-python llama-cpp-python==0.3.36
+	touch $@
+
+.cache/bench/.done: .venvs/bench/.done benchmarks/convert.py benchmarks/models.py
+	TRANSFORMERS_VERBOSITY=error .venvs/bench/bin/python -W ignore benchmarks/convert.py .cache/bench
+	touch $@
+
 goldens: peers
 	.venvs/peer5/bin/python tools/golden.py
 	.venvs/peer4/bin/python tools/golden.py
@@ -72,4 +99,4 @@ generation-goldens: peers real .venvs/peer455/.done
 	.venvs/peer5/bin/python tools/golden_smollm2.py $(CACHE)
 
 clean:
-	rm -rf .venv .venvs .cache
+	rm -rf .venv .venvs .cache build src/qkv/backends/cpu/_native.*

@@ -11,14 +11,15 @@ from pathlib import Path
 SRC = Path(__file__).parent.parent / "src" / "qkv"
 
 FOLDERS = {  # lines of Python at most
-    ".": 2150,
+    ".": 2220,
     "assets": 10,
-    "cli": 1850,
-    "generation": 4700,
+    "backends": 1400,
+    "cli": 2060,
+    "generation": 4820,
     "gguf": 800,
     "heads": 400,
     "layers": 1350,
-    "models": 2650,
+    "models": 2720,
     "pipelines": 1000,
     "preprocessing": 4450,
 }

@@ -410,7 +410,7 @@ def test_describe_downloads_no_weights(tiny, tmp_path):
 
 def test_env():
     found = json.loads(qkv("env", "--json").stdout)
-    assert list(found) == ["versions", "platform", "cpu", "memory", "torch", "cache", "settings", "extras"]
+    assert list(found) == ["versions", "platform", "cpu", "memory", "torch", "engine", "cache", "settings", "extras"]
     assert found["versions"]["qkv"] == __version__ and found["torch"]["threads"] >= 1
     assert found["cpu"]["usable_cores"] <= found["cpu"]["cores"]
     for package, extra in (("fastapi", "serve"), ("matplotlib", "viz")):

@@ -27,7 +27,8 @@ def test_quantized_is_close(model, ids, mask):
         errors[nbits] = float((cached - whole)[mask.bool()].abs().mean() / whole.abs().mean())
     assert errors[8] <= 0.03 and errors[8] < errors[4]
     cache = QuantizedCache(nbits=8, residual_length=LENGTH + 1)  # none is packed yet
-    assert (read(model, ids, mask, cache, [5, 7]) - whole)[mask.bool()].abs().max() <= 1e-5
+    # torch reads this cache, and the native library may have read the whole: sums in another order
+    assert (read(model, ids, mask, cache, [5, 7]) - whole)[mask.bool()].abs().max() <= 3e-5
 
 
 @torch.inference_mode()
@@ -112,7 +113,7 @@ def test_reset(model, ids, mask, kind):
     cache.reset()
     assert cache.get_seq_length() == 0
     whole = model(ids.flip(0), attention_mask=mask, use_cache=False)[0]
-    assert (read(model, ids.flip(0), mask, cache, [5, 7]) - whole)[mask.bool()].abs().max() <= 1e-5
+    assert (read(model, ids.flip(0), mask, cache, [5, 7]) - whole)[mask.bool()].abs().max() <= 3e-5  # as above
 
 
 @pytest.mark.parametrize("kind", CACHES)

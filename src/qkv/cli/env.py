@@ -15,6 +15,7 @@ import typer
 
 from qkv import __version__
 
+from ..backends.cpu.library import isas, library, status
 from .terminal import Debug, print_rows, size
 
 PACKAGES = ("torch", "numpy", "tokenizers", "safetensors", "huggingface_hub")
@@ -23,7 +24,9 @@ FEATURES = {  # what the kernel calls it -> what people call it
     "avx512_bf16": "avx512_bf16", "avx_vnni": "avx_vnni", "amx_int8": "amx_int8", "amx_bf16": "amx_bf16",
     "neon": "neon", "asimd": "neon", "asimddp": "dotprod", "i8mm": "i8mm", "bf16": "bf16", "sve": "sve",
 }  # fmt: skip
-SETTINGS = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT", "HF_HOME", "OMP_NUM_THREADS", "NO_COLOR")
+SETTINGS = (
+    "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT", "HF_HOME", "OMP_NUM_THREADS", "NO_COLOR", "QKV_NATIVE",
+)  # fmt: skip
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -53,6 +56,7 @@ def report() -> dict[str, Any]:
         "cpu": _processor() | _cores(),
         "memory": _memory(),
         "torch": _torch(),
+        "engine": _engine(),
         "cache": _cache(),
         "settings": {name: re.sub("//[^/@]+@", "//***@", os.environ[name]) for name in SETTINGS if name in os.environ},
         "extras": _extras(),
@@ -67,7 +71,7 @@ def _rows(section: str, value: Any) -> Iterator[tuple[str, object]]:
         if section == "extras":
             yield f"extra {name}", "installed" if not entry else f"not installed: {', '.join(entry)}"
         elif isinstance(entry, list):
-            yield f"{section} {name}", ", ".join(map(str, entry)) or "none"
+            yield f"{section} {name.replace('_', ' ')}", ", ".join(map(str, entry)) or "none"
         elif name.endswith("bytes"):
             yield f"{section} {name.removesuffix('bytes').rstrip('_') or 'size'}", size(entry)
         else:
@@ -157,6 +161,15 @@ def _torch() -> dict[str, Any]:
         "cuda": torch.version.cuda,
         "accelerators": names,
     }
+
+
+def _engine() -> dict[str, Any]:
+    """What computes on the processor: our kernels and their instruction set, or torch, and then why."""
+    native = library()
+    if native is None:
+        return {"path": "torch", "reason": status(), "threads": None, "instruction_sets": []}
+    path = f"native {native.qkv_isa().decode()}"
+    return {"path": path, "reason": None, "threads": native.qkv_threads(0), "instruction_sets": isas()}
 
 
 def _cache() -> dict[str, Any]:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..backends.cpu.linear import linear
 from ..config import Config
 from ..layers import activation
 from ..outputs import CausalLMOutput, MaskedLMOutput, ModelOutput, Seq2SeqLMOutput, SequenceClassifierOutput
@@ -109,7 +110,7 @@ class MaskedLM(TaskHead):
         self.out = nn.Linear(width, config.vocab_size)
 
     def forward(self, body: ModelOutput, **_: Tensor | None) -> Tensor:
-        return self.out(self.norm(self.act(self.dense(body["last_hidden_state"]))))  # (B,T,D) -> (B,T,V)
+        return linear(self.out, self.norm(self.act(self.dense(body["last_hidden_state"]))))  # (B,T,D) -> (B,T,V)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
@@ -135,7 +136,7 @@ class CausalLM(TaskHead):
         self.softcap = getattr(config, softcap) if softcap else None
 
     def forward(self, body: ModelOutput, **_: Tensor | None) -> Tensor:
-        logits = self.out(body["last_hidden_state"])  # (B,T,D) -> (B,T,V)
+        logits = linear(self.out, vars(body)["last_hidden_state"])  # (B,T,D) -> (B,T,V)
         if self.divisor is not None:
             logits = logits / self.divisor
         return logits if self.softcap is None else (logits / self.softcap).tanh() * self.softcap

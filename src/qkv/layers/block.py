@@ -1,7 +1,7 @@
 """Transformer blocks: where the norms sit. Attention, MLP and norms are given to a block, not chosen by it."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -85,12 +85,19 @@ class Layers(Named, nn.ModuleList):
     """A stack of blocks run in order; what enters and leaves each can be observed as "hidden_states".
 
     Context goes to every block; of a `PerLayer`, such as a cache, each block gets its own.
+
+    `engine`, if a backend sets it, is asked first: (layers, x, context) -> x, or None for what it does not run.
     """
+
+    engine: ClassVar[Callable[..., Tensor | None] | None] = None
 
     def __init__(self, blocks: Iterable[nn.Module] = ()):
         super().__init__(blocks)
 
     def forward(self, x: Tensor, *context: Any) -> Tensor:
+        found = None if Layers.engine is None else Layers.engine(self, x, context)
+        if found is not None:
+            return found
         note("hidden_states", x)
         for i, block in enumerate(self):
             x = block(x, *(part[i] if isinstance(part, PerLayer) else part for part in context))

@@ -33,4 +33,5 @@ class Embeddings(Named):
             x = x + self.segment(torch.zeros_like(x[..., 0], dtype=torch.long) if segments is None else segments)
         if self.position is not None and positions is not None:
             x = x + self.position(positions)
-        return self.dropout(self.norm(self.proj(x)))
+        x = self.norm(self.proj(x))
+        return self.dropout(x) if self.training else x

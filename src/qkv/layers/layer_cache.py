@@ -43,18 +43,30 @@ class LayerCache:
 
     def update(self, k: Tensor, v: Tensor) -> Pair:
         """Add the keys and values of new tokens (B,K,T,C); all that the new queries may attend to (B,K,S,C)."""
-        start, self.length = self.length, self.length + k.shape[2]
+        start = self.length
         if torch.is_grad_enabled() or self._frozen:  # a backward pass needs the earlier tensors unchanged
-            self._store = joined(self._kept(start), (k, v))
+            self._store, self.length = joined(self._kept(start), (k, v)), start + k.shape[2]
             return self._store
+        store, past = self.extend(k, v)
+        end = past + k.shape[2]
+        for whole, new in zip(store, (k, v), strict=True):
+            whole[:, :, past:end] = new
+        self.settle()
+        return store[0][:, :, :end], store[1][:, :, :end]
+
+    def extend(self, k: Tensor, v: Tensor) -> tuple[Pair, int]:
+        """Make room for new keys and values (B,K,T,C), of which only shapes and dtypes are read.
+
+        Returns: keys and values (B,K,>=S,C) of equal strides, 1 in the last dimension; and where the caller is to
+            write the new ones, before it calls `settle`.
+        """
         check_rows(self._store, k)
+        start, self.length = self.length, self.length + k.shape[2]
         self._make_room(start, k, v)
-        if self._store is None:
-            self._store = k, v
-        else:
-            for store, new in zip(self._store, (k, v), strict=True):
-                store[:, :, start : self.length] = new
-        return self.pair or (k, v)
+        return self._store or (k, v), start
+
+    def settle(self) -> None:
+        """Keep what later tokens need of what `extend` gave."""
 
     @property
     def _frozen(self) -> bool:
@@ -66,9 +78,9 @@ class LayerCache:
 
     def _make_room(self, start: int, k: Tensor, v: Tensor) -> None:
         have = 0 if self._store is None else self._store[0].shape[2]
-        if have >= self.length or (self._store is None and self.room <= self.length):
+        if have >= self.length and self._store is not None and self._store[0].stride() == self._store[1].stride():
             return
-        size = max(self.room, self.length + self.length // 2)
+        size = max(self.room, self.length + (self.length // 2 if have else 0))
         grown = tuple(new.new_empty(*new.shape[:2], size, new.shape[3]) for new in (k, v))
         if self._store is not None:
             for new, old in zip(grown, self._store, strict=True):
@@ -138,12 +150,24 @@ class WindowCache(LayerCache):
         return self._store
 
     def update(self, k: Tensor, v: Tensor) -> Pair:
-        keys, values = joined(self._store, (k, v))
+        self._store = joined(self._store, (k, v))
         self.length += k.shape[2]
+        pair = self._store
+        self.settle()
+        return pair
+
+    def extend(self, k: Tensor, v: Tensor) -> tuple[Pair, int]:
+        self._store = joined(self._store, (torch.empty_like(k), torch.empty_like(v)))
+        self.length += k.shape[2]
+        return self._store, self._store[0].shape[2] - k.shape[2]
+
+    def settle(self) -> None:
+        if self._store is None:
+            return
+        keys, values = self._store
         first = max(0, keys.shape[2] - self.window + 1)  # the next query sees itself too
         kept = keys[:, :, first:], values[:, :, first:]
         self._store = (kept[0].clone(), kept[1].clone()) if first > 1 else kept  # of a long text, not all the memory
-        return keys, values
 
     def reach(self, new: int) -> int:
         return min(self.length, self.window - 1) + new
@@ -172,13 +196,20 @@ class StaticLayerCache(LayerCache):
     """A fixed number of keys, made at the first token. Raises ValueError when more are added."""
 
     def update(self, k: Tensor, v: Tensor) -> Pair:
+        self._check(k)
+        return super().update(k, v)
+
+    def extend(self, k: Tensor, v: Tensor) -> tuple[Pair, int]:
+        self._check(k)
+        return super().extend(k, v)
+
+    def _check(self, k: Tensor) -> None:
         needed = self.length + k.shape[2]
         if needed > self.room:
             raise ValueError(
                 f"the static cache has room for {self.room} tokens and {needed} are needed: make it with a larger "
                 f"max_cache_len."
             )
-        return super().update(k, v)
 
     def _make_room(self, start: int, k: Tensor, v: Tensor) -> None:
         old = self._kept(start)

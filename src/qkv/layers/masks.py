@@ -12,7 +12,7 @@ def padding_mask(attention_mask: Tensor | None) -> Tensor | None:
     if attention_mask is None or (attention_mask.dim() == 4 and attention_mask.is_floating_point()):
         return attention_mask
     mask = attention_mask.bool()
-    return {2: lambda: mask[:, None, None, :], 3: lambda: mask[:, None]}.get(mask.dim(), lambda: mask)()
+    return mask[:, None, None] if mask.dim() == 2 else mask[:, None] if mask.dim() == 3 else mask
 
 
 def causal_mask(
@@ -28,12 +28,12 @@ def causal_mask(
     Returns: None if everything is seen.
     """
     keys = length if keys is None else keys
-    last = torch.arange(keys - length, keys, device=device)[:, None]  # a query's own place among the keys
-    places = torch.arange(keys, device=device)
-    mask = None if length == 1 else (places <= last)[None, None]
-    if window is not None and keys > window:
-        near = (places > last - window)[None, None]
-        mask = near if mask is None else mask & near
+    window, mask = (None if window is None or keys <= window else window), None
+    if length > 1 or window is not None:
+        last = torch.arange(keys - length, keys, device=device)[:, None]  # a query's own place among the keys
+        places = torch.arange(keys, device=device)
+        mask = (places <= last)[None, None]
+        mask = mask if window is None else mask & (places > last - window)
     if padding is None:
         return mask
     padding = padding[..., -keys:]

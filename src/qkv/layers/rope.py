@@ -39,8 +39,10 @@ class Rope(nn.Module):
         if kind not in SCALINGS:
             raise ValueError(f"rope_type {short(kind)} is not known; the nearest are {nearest(kind, SCALINGS)}.")
         self.frequencies = SCALINGS[kind]
+        self.exponents = torch.arange(0, dim, 2, dtype=torch.float32, device="cpu") / dim  # (R/2,)
         try:
-            self.frequencies(self, torch.arange(0, dim, 2) / dim, torch.ones(1, 1))
+            waves, factor = self.frequencies(self, self.exponents, torch.ones(1, 1, device="cpu"))
+            self.fixed = waves.repeat(2) if waves.dim() == 1 else None, factor  # (R,); None where lengths matter
         except (KeyError, TypeError, ZeroDivisionError, ValueError, RuntimeError) as error:
             raise ValueError(f"rope_type {kind!r} in config.json lacks or misstates {short(error.args[0])}.") from None
 
@@ -62,13 +64,14 @@ class Rope(nn.Module):
 
     def forward(self, positions: Tensor) -> Angles:
         """Positions (B,T) -> cosines and sines (B,1,T,R), float32."""
-        exponents = torch.arange(0, self.dim, 2, device=positions.device, dtype=torch.float32) / self.dim  # (R/2,)
-        lengths = positions.amax(dim=1, keepdim=True) + 1 if positions.numel() else positions.new_ones(1, 1)  # (B,1)
-        frequencies, factor = self.frequencies(self, exponents, lengths)  # (R/2,), or (B,R/2) where lengths matter
-        frequencies = frequencies[:, None] if frequencies.dim() == 2 else frequencies
-        angles = (positions[:, :, None].float() * frequencies)[:, None]  # (B,1,T,R/2)
-        angles = torch.cat([angles, angles], dim=-1)
-        return angles.cos() * factor, angles.sin() * factor
+        waves, factor = self.fixed
+        if waves is None:
+            lengths = positions.amax(dim=1, keepdim=True) + 1 if positions.numel() else positions.new_ones(1, 1)
+            waves, factor = self.frequencies(self, self.exponents.to(positions.device), lengths)  # (B,R/2)
+            waves = waves.repeat(1, 2)[:, None, None]
+        angles = positions[:, None, :, None] * waves.to(positions.device)  # (B,1,T,R)
+        cos, sin = angles.cos(), angles.sin()
+        return (cos, sin) if factor == 1.0 else (cos * factor, sin * factor)
 
     def turns_anew(self, read: int, total: int) -> bool:
         """Whether a text that grows from `read` to `total` tokens needs other angles for the tokens it has read."""

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from ..backends.cpu.stack import steady
 from ..errors import nearest, short
 from ..models.base import PreTrainedModel
 from ..models.placement import choose_device
@@ -120,7 +121,8 @@ class Pipeline:
         for batch in batches(lengths, rows=options.batch_size, padded=self.tokenizer.pad_token_id is not None):
             padding = len({lengths[i] for i in batch}) > 1
             padded = self.tokenizer.pad([rows[i] for i in batch], padding=padding, return_tensors="pt")
-            result = self.model(**{name: tensor.to(self.model.device) for name, tensor in padded.items()})
+            with steady(padding=False):
+                result = self.model(**{name: tensor.to(self.model.device) for name, tensor in padded.items()})
             tensors = {name: result[name].float().cpu() for name in self.needs}
             for place, i in enumerate(batch):
                 outputs[i] = {name: tensor[place] for name, tensor in tensors.items()}

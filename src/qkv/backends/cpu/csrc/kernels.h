@@ -1,0 +1,28 @@
+// The table of kernels that each kind of processor has: what a thread does of an operation.
+#pragma once
+#include "qkv.h"
+
+// Rows of x in few bits: codes (T,Kp), and for each group of columns a scale and the scale times the sum of the codes.
+struct Quantised {
+  int8_t* codes;
+  float *scales, *sums;  // (T, Kp/group)
+  int64_t width;         // Kp
+  int32_t group;         // columns that share a scale
+};
+
+struct Kernels {
+  const char* name;
+  int32_t levels_int8;  // the largest code of activations beside int8 weights
+  // Columns n0...n1-1 of y = x W^T + bias for all rows; n0 a multiple of 16.
+  void (*linear)(const Matrix*, const float* x, int64_t ldx, const Quantised*, float* y, int64_t ldy, int64_t rows,
+                 int n0, int n1, int act, int accumulate);
+  void (*quantise)(const float* x, int k, int levels, const Quantised*, int64_t row);
+  void (*norm)(const float* x, float* y, int width, const float* weight, const float* bias, float epsilon, int kind, int add);
+  void (*rotate)(float* x, int heads, int head_dim, const float* cos, const float* sin, int width);
+  void (*gate)(const float* gate, const float* up, float* y, int width, int act);
+  // Queries i0...i1-1 of a text and a key/value head; query i is row i / group, head i % group of the head's group.
+  void (*attend)(const Op*, const Spans*, const float* queries, int64_t row_stride, const float* keys,
+                 const float* values, int64_t key_stride, int i0, int i1, float* out, int64_t out_stride, float* scratch);
+};
+
+constexpr int QUERY_BLOCK = 24;  // queries that a task of attention treats at most

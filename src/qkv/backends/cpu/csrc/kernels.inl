@@ -1,0 +1,441 @@
+// The kernels, written once; each kernels_*.cpp compiles them for its processors.
+#include "kernels.h"
+#include "simd.h"
+
+namespace {
+
+constexpr int PANEL = 16;           // rows of quantised weights that stand together
+constexpr int VECTORS = PANEL / VL;  // of them
+constexpr int AHEAD = 1024;         // bytes: one sequential stream with prefetch reads at the speed of the memory
+
+// ------------------------------------------------------------------------------------------------ activations
+
+INLINE vf activate(vf x, int act) {
+  switch (act) {
+    case ACT_GELU: return 0.5f * x * (1.0f + erf(x * 0.70710678f));
+    case ACT_GELU_TANH: return 0.5f * x * (1.0f + tanh(0.79788456f * (x + 0.044715f * x * x * x)));
+    case ACT_SILU: return x * sigmoid(x);
+    case ACT_RELU: return max(x, vf{});
+    case ACT_QUICK_GELU: return x * sigmoid(1.702f * x);
+    case ACT_RELU2: return max(x, vf{}) * max(x, vf{});
+    case ACT_TANH: return tanh(x);
+    case ACT_SIGMOID: return sigmoid(x);
+    default: return x;
+  }
+}
+
+// f on every vector of n numbers; the last ones through a padded copy.
+template <class F> INLINE void each(int n, float* y, const F& f) {
+  int i = 0;
+  for (; i + VL <= n; i += VL) store(y + i, f(i, VL));
+  if (i < n) {
+    const vf v = f(i, n - i);
+    std::memcpy(y + i, &v, 4 * (n - i));
+  }
+}
+
+INLINE vf load_some(const float* p, int n) {
+  if (n == VL) return load(p);
+  vf v{};
+  std::memcpy(&v, p, 4 * n);
+  return v;
+}
+
+void activate_row(float* y, int n, int act) {
+  each(n, y, [&](int i, int m) { return activate(load_some(y + i, m), act); });
+}
+
+void gate(const float* g, const float* up, float* y, int n, int act) {
+  each(n, y, [&](int i, int m) { return activate(load_some(g + i, m), act) * load_some(up + i, m); });
+}
+
+// ------------------------------------------------------------------------------------------------ f32 and f16 weights
+
+template <class W> INLINE vf load_weight(const W* p);
+template <> INLINE vf load_weight(const float* p) { return load(p); }
+template <> INLINE vf load_weight(const uint16_t* p) { return load_half(p); }
+INLINE float one(const float* p) { return *p; }
+INLINE float one(const uint16_t* p) {
+  uint16_t some[VL] = {*p};
+  return load_half(some)[0];
+}
+
+// M rows of x times N rows of W along K. Each product is one chain of sums over K, so that a row gives the same bits
+// in whatever batch it is.
+template <int M, int N, class W>
+INLINE void tile(const float* x, int64_t ldx, const W* w, int64_t ldw, int k, vf (&acc)[M][N]) {
+  UNROLL for (int i = 0; i < M; i++) UNROLL for (int j = 0; j < N; j++) acc[i][j] = vf{};
+  for (int c = 0; c + VL <= k; c += VL) {
+    vf b[N];
+    UNROLL for (int j = 0; j < N; j++) b[j] = load_weight(w + j * ldw + c);
+    if (N == 1) prefetch(reinterpret_cast<const char*>(w + c) + AHEAD);
+    UNROLL for (int i = 0; i < M; i++) {
+      const vf a = load(x + i * ldx + c);
+      UNROLL for (int j = 0; j < N; j++) acc[i][j] += a * b[j];
+    }
+  }
+}
+
+template <class W> INLINE float rest(const float* x, const W* w, int k) {
+  float s = 0;
+  for (int c = k / VL * VL; c < k; c++) s += x[c] * one(w + c);
+  return s;
+}
+
+template <int M, class W>
+void few_columns(const float* x, int64_t ldx, const W* w, const float* bias, int k, float* y, int64_t ldy, int n, int add) {
+  for (int j = 0; j < n; j++) {
+    vf acc[M][1];
+    tile<M, 1>(x, ldx, w + static_cast<int64_t>(j) * k, k, k, acc);
+    for (int i = 0; i < M; i++) {
+      float s = sum(acc[i][0]) + rest(x + i * ldx, w + static_cast<int64_t>(j) * k, k) + (bias ? bias[j] : 0.0f);
+      y[i * ldy + j] = add ? y[i * ldy + j] + s : s;
+    }
+  }
+}
+
+template <int M, class W>
+void four_columns(const float* x, int64_t ldx, const W* w, const float* bias, int k, float* y, int64_t ldy, int add) {
+  vf acc[M][4];
+  tile<M, 4>(x, ldx, w, k, k, acc);
+  const v4 b = bias ? *reinterpret_cast<const v4_any*>(bias) : v4{};
+  UNROLL for (int i = 0; i < M; i++) {
+    v4 s = sum4(acc[i][0], acc[i][1], acc[i][2], acc[i][3]);
+    if (k % VL) s += v4{rest(x + i * ldx, w, k), rest(x + i * ldx, w + k, k), rest(x + i * ldx, w + 2 * k, k), rest(x + i * ldx, w + 3 * k, k)};
+    v4_any* out = reinterpret_cast<v4_any*>(y + i * ldy);
+    s += b;
+    *out = add ? *out + s : s;
+  }
+}
+
+template <class W>
+void plain_linear(const W* w, const float* bias, int k, const float* x, int64_t ldx, float* y, int64_t ldy, int64_t rows, int n, int add) {
+  constexpr int M = VL == 16 ? 6 : 3;
+  constexpr int FEW = 4;        // so few rows leave time to read weights in one stream
+  constexpr int64_t BLOCK = 96;  // rows of x that stay in the second-level cache
+  if (rows <= FEW) {
+    if (rows == 4) return few_columns<4>(x, ldx, w, bias, k, y, ldy, n, add);
+    if (rows == 3) return few_columns<3>(x, ldx, w, bias, k, y, ldy, n, add);
+    if (rows == 2) return few_columns<2>(x, ldx, w, bias, k, y, ldy, n, add);
+    return few_columns<1>(x, ldx, w, bias, k, y, ldy, n, add);
+  }
+  for (int64_t begin = 0; begin < rows; begin += BLOCK) {
+    const int64_t end = begin + BLOCK < rows ? begin + BLOCK : rows;
+    int j = 0;
+    for (; j + 4 <= n; j += 4) {
+      const W* p = w + static_cast<int64_t>(j) * k;
+      int64_t i = begin;
+      for (; i + M <= end; i += M) four_columns<M>(x + i * ldx, ldx, p, bias ? bias + j : nullptr, k, y + i * ldy + j, ldy, add);
+      for (; i + 2 <= end; i += 2) four_columns<2>(x + i * ldx, ldx, p, bias ? bias + j : nullptr, k, y + i * ldy + j, ldy, add);
+      for (; i < end; i++) four_columns<1>(x + i * ldx, ldx, p, bias ? bias + j : nullptr, k, y + i * ldy + j, ldy, add);
+    }
+    for (int64_t i = begin; i < end && j < n; i++)
+      few_columns<1>(x + i * ldx, ldx, w + static_cast<int64_t>(j) * k, bias ? bias + j : nullptr, k, y + i * ldy + j, ldy, n - j, add);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------ quantised weights
+
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+constexpr int LEVELS_INT8 = 127;
+#elif defined(__AVX2__)
+constexpr int LEVELS_INT8 = 63;  // 255 * 63 twice still fits the 16 bits that the instruction sums in
+#else
+constexpr int LEVELS_INT8 = 127;
+#endif
+
+// acc + the products of four unsigned and four signed bytes in each lane, exactly.
+INLINE vi dot(vi acc, vi weights, vi x) {
+#if defined(__AVX512VNNI__)
+  return reinterpret_cast<vi>(_mm512_dpbusd_epi32(reinterpret_cast<__m512i>(acc), reinterpret_cast<__m512i>(weights), reinterpret_cast<__m512i>(x)));
+#elif defined(__AVX512BW__)
+  const __m512i pairs = _mm512_maddubs_epi16(reinterpret_cast<__m512i>(weights), reinterpret_cast<__m512i>(x));
+  return acc + reinterpret_cast<vi>(_mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+#elif defined(__AVXVNNI__)
+  return reinterpret_cast<vi>(_mm256_dpbusd_avx_epi32(reinterpret_cast<__m256i>(acc), reinterpret_cast<__m256i>(weights), reinterpret_cast<__m256i>(x)));
+#elif defined(__AVX2__)
+  const __m256i pairs = _mm256_maddubs_epi16(reinterpret_cast<__m256i>(weights), reinterpret_cast<__m256i>(x));
+  return acc + reinterpret_cast<vi>(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#else
+  const uint8_t* w = reinterpret_cast<const uint8_t*>(&weights);
+  const int8_t* b = reinterpret_cast<const int8_t*>(&x);
+  for (int i = 0; i < VL; i++) {
+    int32_t s = 0;
+    for (int c = 0; c < 4; c++) s += w[4 * i + c] * b[4 * i + c];
+    acc[i] += s;
+  }
+  return acc;
+#endif
+}
+
+INLINE vi four_codes(const int8_t* p) {
+  int32_t bits;
+  std::memcpy(&bits, p, 4);
+  return splat_int(bits);
+}
+
+// A row of x: for each group, codes = rint(x * levels / max|x|).
+void quantise(const float* x, int k, int levels, const Quantised* q, int64_t row) {
+  const int group = q->group, groups = static_cast<int>(q->width / group);
+  int8_t* codes = q->codes + row * q->width;
+  for (int g = 0; g < groups; g++) {
+    float padded[64] = {};
+    const int begin = g * group, have = k - begin < group ? (k > begin ? k - begin : 0) : group;
+    const float* p = x + begin;
+    if (have < group) {
+      std::memcpy(padded, p, 4 * have);
+      p = padded;
+    }
+    vf most{};
+    for (int i = 0; i < group; i += VL) most = max(most, abs(load(p + i)));
+    const float m = largest(most), up = m > 0 ? levels / m : 0.0f, scale = m / levels;
+    vi total{};
+    for (int i = 0; i < group; i += VL) {
+      const vi c = rint(load(p + i) * up);
+      total += c;
+      const vb bytes = __builtin_convertvector(c, vb);
+      std::memcpy(codes + begin + i, &bytes, VL);
+    }
+    int32_t s = 0;
+    for (int i = 0; i < VL; i++) s += total[i];
+    q->scales[row * groups + g] = scale;
+    q->sums[row * groups + g] = static_cast<float>(s);
+  }
+}
+
+// M rows times a panel of int8 weights; groups of 64 columns.
+template <int M> INLINE void int8_tile(const uint8_t* w, const Quantised* q, int64_t row, vf (&acc)[M][VECTORS]) {
+  const int groups = static_cast<int>(q->width / 64);
+  const int8_t* x = q->codes + row * q->width;
+  for (int g = 0; g < groups; g++) {
+    vi part[M][VECTORS];
+    UNROLL for (int i = 0; i < M; i++) {
+      const vi offset = splat_int(-128 * static_cast<int32_t>(q->sums[(row + i) * groups + g]));
+      UNROLL for (int v = 0; v < VECTORS; v++) part[i][v] = offset;  // weights are stored with 128 added
+    }
+    for (int s = 0; s < 16; s++, w += 64) {
+      prefetch(w + AHEAD);
+      vi b[VECTORS];
+      UNROLL for (int v = 0; v < VECTORS; v++) b[v] = load_int(w + 4 * VL * v);
+      UNROLL for (int i = 0; i < M; i++) {
+        const vi a = four_codes(x + i * q->width + 64 * g + 4 * s);
+        UNROLL for (int v = 0; v < VECTORS; v++) part[i][v] = dot(part[i][v], b[v], a);
+      }
+    }
+    UNROLL for (int i = 0; i < M; i++) {
+      const vf scale = splat(q->scales[(row + i) * groups + g]);
+      UNROLL for (int v = 0; v < VECTORS; v++) acc[i][v] += scale * to_float(part[i][v]);
+    }
+  }
+}
+
+// M rows times a panel of int4 weights; groups of 32 columns, each with its rows' scales and minima behind its codes.
+template <int M> INLINE void int4_tile(const uint8_t* w, const Quantised* q, int64_t row, vf (&acc)[M][VECTORS]) {
+  const int groups = static_cast<int>(q->width / 32);
+  const int8_t* x = q->codes + row * q->width;
+  for (int g = 0; g < groups; g++, w += 320) {
+    vi part[M][VECTORS];
+    UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < VECTORS; v++) part[i][v] = vi{};
+    UNROLL for (int s = 0; s < 4; s++) {
+      prefetch(w + AHEAD + 64 * s);
+      UNROLL for (int v = 0; v < VECTORS; v++) {
+        const vi bytes = load_int(w + 64 * s + 4 * VL * v), low = bytes & 0x0f0f0f0f, high = (bytes >> 4) & 0x0f0f0f0f;
+        UNROLL for (int i = 0; i < M; i++) {
+          const int8_t* a = x + i * q->width + 32 * g + 4 * s;
+          part[i][v] = dot(dot(part[i][v], low, four_codes(a)), high, four_codes(a + 16));
+        }
+      }
+    }
+    prefetch(w + AHEAD + 256);
+    const uint16_t* halves = reinterpret_cast<const uint16_t*>(w + 256);
+    UNROLL for (int v = 0; v < VECTORS; v++) {
+      const vf scale = load_half(halves + VL * v), minimum = load_half(halves + PANEL + VL * v);
+      UNROLL for (int i = 0; i < M; i++) {
+        const float s = q->scales[(row + i) * groups + g];
+        acc[i][v] += (s * scale) * to_float(part[i][v]);
+        acc[i][v] += minimum * (s * q->sums[(row + i) * groups + g]);
+      }
+    }
+  }
+}
+
+template <int M, bool INT8>
+INLINE void panel(const Matrix* m, const uint8_t* w, int p, const Quantised* q, int64_t row, float* y, int64_t ldy, int n, int add) {
+  vf acc[M][VECTORS] = {};
+  if (INT8) int8_tile<M>(w, q, row, acc);
+  else int4_tile<M>(w, q, row, acc);
+  for (int i = 0; i < M; i++)
+    for (int v = 0; v < VECTORS && v * VL < n; v++) {
+      const int j = p * PANEL + v * VL, have = n - v * VL < VL ? n - v * VL : VL;
+      float* out = y + (row + i) * ldy + j;
+      vf r = acc[i][v];
+      if (INT8) r *= load(m->scale + j);
+      if (m->bias) r += load_some(m->bias + j, have);
+      if (add) r += load_some(out, have);
+      std::memcpy(out, &r, 4 * have);
+    }
+}
+
+template <bool INT8>
+void quantised_linear(const Matrix* m, const Quantised* q, float* y, int64_t ldy, int64_t rows, int n0, int n1, int add) {
+  constexpr int M = VL == 16 ? 8 : 4;
+  const int64_t bytes = INT8 ? q->width * PANEL : q->width / 32 * 320;
+  for (int p = n0 / PANEL; p * PANEL < n1; p++) {
+    const uint8_t* w = static_cast<const uint8_t*>(m->weight) + p * bytes;
+    const int n = m->n - p * PANEL < PANEL ? m->n - p * PANEL : PANEL;
+    int64_t row = 0;
+    for (; row + M <= rows; row += M) panel<M, INT8>(m, w, p, q, row, y, ldy, n, add);
+    if (M > 4 && rows - row >= 4) panel<4, INT8>(m, w, p, q, row, y, ldy, n, add), row += 4;
+    if (rows - row >= 2) panel<2, INT8>(m, w, p, q, row, y, ldy, n, add), row += 2;
+    if (rows - row >= 1) panel<1, INT8>(m, w, p, q, row, y, ldy, n, add);
+  }
+}
+
+void linear(const Matrix* m, const float* x, int64_t ldx, const Quantised* q, float* y, int64_t ldy, int64_t rows, int n0, int n1, int act, int add) {
+  const float* bias = m->bias ? m->bias + n0 : nullptr;
+  const int64_t begin = static_cast<int64_t>(n0) * m->k;
+  switch (m->kind) {
+    case MATRIX_F32: plain_linear(static_cast<const float*>(m->weight) + begin, bias, m->k, x, ldx, y + n0, ldy, rows, n1 - n0, add); break;
+    case MATRIX_F16: plain_linear(static_cast<const uint16_t*>(m->weight) + begin, bias, m->k, x, ldx, y + n0, ldy, rows, n1 - n0, add); break;
+    case MATRIX_INT8: quantised_linear<true>(m, q, y, ldy, rows, n0, n1, add); break;
+    default: quantised_linear<false>(m, q, y, ldy, rows, n0, n1, add);
+  }
+  if (act != ACT_NONE)
+    for (int64_t i = 0; i < rows; i++) activate_row(y + i * ldy + n0, n1 - n0, act);
+}
+
+// ------------------------------------------------------------------------------------------------ norm, rope, attention
+
+void norm(const float* x, float* y, int n, const float* weight, const float* bias, float epsilon, int kind, int add) {
+  if (kind == NORM_NONE) return each(n, y, [&](int i, int m) { return load_some(y + i, m) + load_some(x + i, m); });
+  const bool centred = kind == NORM_LAYER;
+  auto total = [&](float shift, bool squared) {
+    vf s{};
+    int i = 0;
+    for (; i + VL <= n; i += VL) {
+      const vf v = load(x + i) - shift;
+      s += squared ? v * v : v;
+    }
+    float t = sum(s);
+    for (; i < n; i++) t += squared ? (x[i] - shift) * (x[i] - shift) : x[i] - shift;
+    return t;
+  };
+  const float mean = centred ? total(0.0f, false) / n : 0.0f;
+  const float scale = 1.0f / std::sqrt(total(mean, true) / n + epsilon);
+  each(n, y, [&](int i, int m) {
+    const vf v = (load_some(x + i, m) - mean) * scale * (weight ? load_some(weight + i, m) : splat(1.0f));
+    const vf b = bias ? v + load_some(bias + i, m) : v;
+    return add ? b + load_some(y + i, m) : b;
+  });
+}
+
+void rotate(float* x, int heads, int head_dim, const float* cos, const float* sin, int width) {
+  const int half = width / 2;
+  for (int h = 0; h < heads; h++, x += head_dim)
+    for (int i = 0; i < half; i += VL) {
+      const int m = half - i < VL ? half - i : VL;
+      const vf a = load_some(x + i, m), b = load_some(x + half + i, m);
+      const vf first = a * load_some(cos + i, m) - b * load_some(sin + i, m);
+      const vf second = b * load_some(cos + half + i, m) + a * load_some(sin + half + i, m);
+      std::memcpy(x + i, &first, 4 * m);
+      std::memcpy(x + half + i, &second, 4 * m);
+    }
+}
+
+// Scores (M,keys) of M queries, one below the other, with the keys begin...end-1; M a multiple of nothing.
+template <int M> INLINE void scores(const float* q, int c, const float* keys, int64_t stride, int begin, int end, float* s, int64_t lds) {
+  int j = begin;
+  for (; j + 4 <= end; j += 4) {
+    vf acc[M][4];
+    const float* k = keys + j * stride;
+    tile<M, 4>(q, c, k, stride, c, acc);
+    UNROLL for (int i = 0; i < M; i++) {
+      v4 r = sum4(acc[i][0], acc[i][1], acc[i][2], acc[i][3]);
+      if (c % VL) r += v4{rest(q + i * c, k, c), rest(q + i * c, k + stride, c), rest(q + i * c, k + 2 * stride, c), rest(q + i * c, k + 3 * stride, c)};
+      *reinterpret_cast<v4_any*>(s + i * lds + j - begin) = r;
+    }
+  }
+  for (; j < end; j++)
+    for (int i = 0; i < M; i++) {
+      vf acc[1][1];
+      tile<1, 1>(q + i * c, c, keys + j * stride, stride, c, acc);
+      s[i * lds + j - begin] = sum(acc[0][0]) + rest(q + i * c, keys + j * stride, c);
+    }
+}
+
+// Rows of M weights (M,keys) times values: columns c0...c0+N*VL-1 of the sums.
+template <int M, int N> INLINE void mix(const float* p, int64_t ldp, const float* values, int64_t stride, int keys, float* const* out, int c0) {
+  vf acc[M][N] = {};
+  for (int j = 0; j < keys; j++) {
+    vf v[N];
+    UNROLL for (int n = 0; n < N; n++) v[n] = load(values + j * stride + c0 + n * VL);
+    UNROLL for (int i = 0; i < M; i++) UNROLL for (int n = 0; n < N; n++) acc[i][n] += p[i * ldp + j] * v[n];
+  }
+  for (int i = 0; i < M; i++) for (int n = 0; n < N; n++) store(out[i] + c0 + n * VL, acc[i][n]);
+}
+
+template <int M> void mix_all(const float* p, int64_t ldp, const float* values, int64_t stride, int keys, float* const* out, int c) {
+  int c0 = 0;
+  for (; c0 + 4 * VL <= c; c0 += 4 * VL) mix<M, 4>(p, ldp, values, stride, keys, out, c0);
+  for (; c0 + VL <= c; c0 += VL) mix<M, 1>(p, ldp, values, stride, keys, out, c0);
+  for (; c0 < c; c0++)
+    for (int i = 0; i < M; i++) {
+      float s = 0;
+      for (int j = 0; j < keys; j++) s += p[i * ldp + j] * values[j * stride + c0];
+      out[i][c0] = s;
+    }
+}
+
+// Softmax of the scores begin...end-1 of n; those outside get weight 0.
+void softmax(float* s, int n, int begin, int end, float softcap) {
+  if (begin >= end) {
+    std::memset(s, 0, 4 * n);
+    return;
+  }
+  if (softcap > 0) each(end - begin, s + begin, [&](int i, int m) { return tanh(load_some(s + begin + i, m) / softcap) * softcap; });
+  float most = -INFINITY;
+  for (int i = begin; i < end; i++) most = s[i] > most ? s[i] : most;
+  each(end - begin, s + begin, [&](int i, int m) { return exp(load_some(s + begin + i, m) - most); });
+  vf total{};
+  int i = begin;
+  for (; i + VL <= end; i += VL) total += load(s + i);
+  float t = sum(total);
+  for (; i < end; i++) t += s[i];
+  const float scale = 1.0f / t;
+  for (i = 0; i < begin; i++) s[i] = 0;
+  each(end - begin, s + begin, [&](int k, int m) { return load_some(s + begin + k, m) * scale; });
+  for (i = end; i < n; i++) s[i] = 0;
+}
+
+void attend(const Op* op, const Spans* spans, const float* queries, int64_t row_stride, const float* keys, const float* values,
+            int64_t key_stride, int i0, int i1, float* out, int64_t out_stride, float* scratch) {
+  constexpr int M = VL == 16 ? 6 : 3;
+  const int c = op->width, group = op->heads / op->kv_heads, count = i1 - i0;
+  auto first = [&](int i) { return spans->first[(i0 + i) / group]; };
+  auto last = [&](int i) { return spans->last[(i0 + i) / group]; };
+  int begin = INT32_MAX, end = 0;  // what any of the queries sees
+  for (int i = 0; i < count; i++)
+    if (first(i) < last(i)) begin = first(i) < begin ? first(i) : begin, end = last(i) > end ? last(i) : end;
+  const int n = end > begin ? end - begin : 0;
+  begin = n ? begin : 0;
+  float *q = scratch, *s = scratch + QUERY_BLOCK * c;
+  float* places[QUERY_BLOCK];
+  for (int i = 0; i < count; i++) {
+    const float* from = queries + (i0 + i) / group * row_stride + (i0 + i) % group * c;
+    each(c, q + i * c, [&](int k, int m) { return load_some(from + k, m) * op->scale; });
+    places[i] = out + (i0 + i) / group * out_stride + (i0 + i) % group * c;
+  }
+  int i = 0;
+  for (; i + M <= count; i += M) scores<M>(q + i * c, c, keys, key_stride, begin, begin + n, s + static_cast<int64_t>(i) * n, n);
+  for (; i < count; i++) scores<1>(q + i * c, c, keys, key_stride, begin, begin + n, s + static_cast<int64_t>(i) * n, n);
+  for (i = 0; i < count; i++) softmax(s + static_cast<int64_t>(i) * n, n, first(i) - begin, last(i) - begin, op->softcap);
+  const float* v = values + begin * key_stride;
+  for (i = 0; i + 3 <= count; i += 3) mix_all<3>(s + static_cast<int64_t>(i) * n, n, v, key_stride, n, places + i, c);
+  for (; i < count; i++) mix_all<1>(s + static_cast<int64_t>(i) * n, n, v, key_stride, n, places + i, c);
+}
+
+constexpr Kernels make(const char* name) {
+  return Kernels{name, LEVELS_INT8, linear, quantise, norm, rotate, gate, attend};
+}
+
+}  // namespace

@@ -1,0 +1,182 @@
+"""Runs a stack of blocks by the native library, where it can: what `Layers` asks first."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...layers import Layers
+from ...layers.cache import PerLayer
+from ...layers.layer_cache import LayerCache, StaticLayerCache, WindowCache
+from ...layers.observe import wanted
+from . import structs
+from .library import library
+from .program import Program, Unsupported
+
+CACHES = (LayerCache, StaticLayerCache, WindowCache)
+_Spans = tuple[Tensor, Tensor]  # of each row, the first key it sees and the one after the last, int32 (B*T,)
+
+
+@dataclass
+class _Held:
+    """What stays while a caller is in `steady`: programs by the id of their stack, and whether padding counts."""
+
+    padding: bool
+    programs: dict[int, Program | None] = field(default_factory=dict)
+
+
+_steady: ContextVar[_Held | None] = ContextVar("steady", default=None)
+
+
+@contextmanager
+def steady(*, padding: bool = True) -> Iterator[None]:
+    """Within it weights, hooks and modes of models stay as they are, so that a stack is read once, not at each call.
+
+    Args:
+        padding: whether the hidden states of padding are wanted; if not, they are zeros, and cost nothing.
+    """
+    token = _steady.set(_Held(padding))
+    try:
+        yield
+    finally:
+        _steady.reset(token)
+
+
+def run(layers: Layers, x: Tensor, context: tuple[Any, ...]) -> Tensor | None:
+    """x (B,T,D) and what `Layers.forward` got -> (B,T,D); None if the native library cannot do it."""
+    native = library()
+    if native is None or torch.is_grad_enabled() or x.dtype != torch.float32 or x.device.type != "cpu":
+        return None
+    if x.numel() == 0 or torch.compiler.is_compiling() or wanted("hidden_states") or wanted("attentions"):
+        return None
+    if not _in_memory(x):
+        return None
+    mask, angles, cache = (*context, None, None, None)[:3]
+    program = _program(layers) if len(context) <= 3 else None
+    if program is None or not (cache is None or all(type(layer) in CACHES for layer in cache)):
+        return None
+    spans = _spans(mask, x, len(layers), cache)
+    if spans is None or (program.spreads and any(bool((first == last).any()) for first, last in spans)):
+        return None
+    starts = [i * x.shape[1] for i in range(len(x) + 1)]
+    held = _steady.get()
+    whole = held is None or held.padding or angles is not None or cache is not None
+    if whole or not isinstance(mask, Tensor) or not _padding(mask):
+        return _call(native, program, x, starts, spans, angles, cache)
+    kept = mask[:, 0, 0]  # (B,T)
+    lengths = kept.sum(dim=1)
+    starts = [0, *lengths.cumsum(0).tolist()]
+    seen = (
+        torch.zeros(starts[-1], dtype=torch.int32, device=x.device),
+        lengths.repeat_interleave(lengths).to(torch.int32),
+    )
+    y = torch.zeros_like(x)
+    y[kept] = _call(native, program, x[kept][None], starts, [seen], None, None)[0]
+    return y
+
+
+def _in_memory(x: Tensor) -> bool:
+    """Whether a tensor is one of numbers, not one that a transformation or a tracer stands behind."""
+    try:
+        return type(x) is Tensor and x.data_ptr() != 0
+    except RuntimeError:
+        return False
+
+
+def _padding(mask: Tensor) -> bool:
+    """Whether a mask hides keys from all queries of a text alike, (B,1,1,S), and hides any."""
+    return mask.shape[1:3] == (1, 1) and not bool(mask.all())
+
+
+def _program(layers: Layers) -> Program | None:
+    held = _steady.get()
+    if held is not None and id(layers) in held.programs:
+        return held.programs[id(layers)]
+    try:
+        found = None if layers._forward_hooks or layers._forward_pre_hooks else Program(layers)
+    except Unsupported:
+        found = None
+    if held is not None:
+        held.programs[id(layers)] = found
+    return found
+
+
+def _spans(mask: Any, x: Tensor, layers: int, cache: Any) -> list[_Spans] | None:
+    """Which keys each row sees, in each layer, or once if it is the same in all; None if it cannot be said so."""
+    length = x.shape[1]
+    masks = mask if isinstance(mask, PerLayer) else [mask] * layers
+    keys = [length] * layers if cache is None else [layer.reach(length) for layer in cache]
+    kinds = {(id(one), count): (one, count) for one, count in zip(masks, keys, strict=True)}
+    found = {kind: _spans_of(one, x, count) for kind, (one, count) in kinds.items()}
+    if None in found.values():
+        return None
+    order = zip(masks, keys, strict=True) if len(found) > 1 else [(masks[0], keys[0])]
+    return [spans for one, count in order if (spans := found[id(one), count]) is not None]
+
+
+def _spans_of(mask: Any, x: Tensor, keys: int) -> _Spans | None:
+    """Which keys each row of x (B,T,D) sees; None if they are not neighbours, or the mask is of another kind."""
+    count, length = x.shape[:2]
+    if mask is None:
+        return torch.zeros(count * length, dtype=torch.int32, device=x.device), torch.full(
+            (count * length,), keys, dtype=torch.int32, device=x.device
+        )
+    if mask.dtype != torch.bool or mask.dim() != 4 or mask.shape[1] != 1 or mask.shape[3] != keys:
+        return None
+    mask = mask[:, 0]  # (1 or B,1 or T,S)
+    begins = mask[..., 1:] & ~mask[..., :-1]
+    if ((begins.sum(-1) + mask[..., 0]) > 1).any():
+        return None
+    first = mask.to(torch.uint8).argmax(-1)  # (1 or B,1 or T)
+    both = (
+        torch.stack([first, first + mask.sum(-1)]).to(torch.int32).expand(2, count, length).reshape(2, -1).contiguous()
+    )
+    return both[0], both[1]
+
+
+def _call(
+    native: Any, program: Program, x: Tensor, starts: list[int], spans: list[_Spans], angles: Any, cache: Any
+) -> Tensor:
+    """One call of the library. starts: the first row of each text, and the number of rows."""
+    count, length, _ = x.shape
+    x = x.clone(memory_format=torch.contiguous_format)
+    begins = structs.Table(structs.c_int32, starts)
+    call = structs.Call(rows=count * length, x=x.data_ptr(), starts=begins.address, texts=len(starts) - 1)
+    call.threads = torch.get_num_threads()
+    call.many_spans = len(spans) > 1
+    seen = structs.Table(structs.Spans, ((first.data_ptr(), last.data_ptr()) for first, last in spans))
+    call.spans = seen.address
+    if angles is not None:
+        pairs = angles if isinstance(angles, PerLayer) else [angles]
+        made = {id(pair): _turned(pair, count, length) for pair in {id(pair): pair for pair in pairs}.values()}
+        turned = structs.Table(structs.Angles, (_fields(made[id(pair)]) for pair in pairs))
+        call.angles, call.many_angles = turned.address, len(pairs) > 1
+    if cache is not None:
+        call.caches = program.caches.of(
+            cache, x.new_empty(()).expand(count, program.kv_heads, length, program.head_dim)
+        )
+    if native.qkv_run(program.address, structs.addressof(call)) != 0:
+        raise MemoryError(f"not enough memory for a batch of {count} texts of {length} tokens; give fewer at once.")
+    for layer in cache or ():
+        layer.settle()
+    return x
+
+
+def _turned(angles: tuple[Tensor, Tensor] | None, count: int, length: int) -> tuple[Tensor, Tensor] | None:
+    """Cosines and sines (1 or B,1,T,R) -> (B*T,R) each, dense; None for a layer that does not turn."""
+    if angles is None:
+        return None
+    cos, sin = (x.expand(count, -1, length, -1).reshape(count * length, -1).float().contiguous() for x in angles)
+    return cos, sin
+
+
+def _fields(angles: tuple[Tensor, Tensor] | None) -> tuple[int | None, int | None, int]:
+    """The fields of structs.Angles."""
+    return (None, None, 0) if angles is None else (angles[0].data_ptr(), angles[1].data_ptr(), angles[0].shape[-1])
+
+
+Layers.engine = staticmethod(run)

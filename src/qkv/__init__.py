@@ -15,6 +15,7 @@ _HOMES = {
         "AutoConfig AutoModel AutoModelForCausalLM AutoModelForMaskedLM AutoModelForSeq2SeqLM "
         "AutoModelForSequenceClassification AutoTokenizer"
     ),
+    "backends.quantize": "quantize",
     "config": "Config",
     "generation.config": "GenerationConfig",
     "generation.constraints": "Constraint ConstraintListState DisjunctiveConstraint PhrasalConstraint",
@@ -117,7 +118,7 @@ __all__ = [
     "TopKLogitsWarper", "TopPLogitsWarper", "TypicalLogitsWarper", "UnbatchedClassifierFreeGuidanceLogitsProcessor",
     "WatermarkDetector", "WatermarkDetectorOutput", "WatermarkLogitsProcessor", "WatermarkingConfig",
     "XLMRobertaConfig", "XLMRobertaForMaskedLM", "XLMRobertaForSequenceClassification", "XLMRobertaModel",
-    "XLMRobertaTokenizer", "XLMRobertaTokenizerFast", "pipeline", "set_seed",
+    "XLMRobertaTokenizer", "XLMRobertaTokenizerFast", "pipeline", "quantize", "set_seed",
 ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from .auto import AutoModelForMaskedLM as AutoModelForMaskedLM
 from .auto import AutoModelForSeq2SeqLM as AutoModelForSeq2SeqLM
 from .auto import AutoModelForSequenceClassification as AutoModelForSequenceClassification
 from .auto import AutoTokenizer as AutoTokenizer
+from .backends.quantize import quantize as quantize
 from .config import Config as Config
 from .generation.config import GenerationConfig as GenerationConfig
 from .generation.constraints import Constraint as Constraint

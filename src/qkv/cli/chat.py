@@ -34,7 +34,7 @@ QUOTES = '"""'
 MORE = "... "
 
 
-def chat(
+def chat(  # noqa: PLR0913 - typer makes a parameter an option
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder, org/name or org/name@revision.")],
     system: Annotated[str | None, typer.Option(metavar="TEXT", help="Instructions before the conversation.")] = None,
     stats: Annotated[bool, typer.Option("--stats", help="Show tokens and speed after each reply.")] = False,
@@ -44,6 +44,7 @@ def chat(
         str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:0, mps or a number.")
     ] = None,
     dtype: Annotated[str | None, typer.Option(metavar="NAME", help="auto, float32, bfloat16 or float16.")] = None,
+    quantize: Annotated[str | None, typer.Option(metavar="NAME", help="int8 or int4: less memory, faster.")] = None,
     debug: Debug.Option = False,
 ) -> None:
     """Talk with a chat model.
@@ -62,7 +63,7 @@ def chat(
     from .conversation import Conversation
     from .run import device_of
 
-    options: dict[str, Any] = {"revision": revision, "dtype": dtype}
+    options: dict[str, Any] = {"revision": revision, "dtype": dtype, "quantize": quantize}
     options = {name: value for name, value in options.items() if value is not None}
     pipe = pipeline("text-generation", model, device=device_of(device), **options)
     if not pipe.tokenizer.chat_template:

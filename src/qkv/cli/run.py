@@ -35,6 +35,7 @@ def run(  # noqa: PLR0913 - typer makes a parameter an option
         str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:0, mps or a number.")
     ] = None,
     dtype: Annotated[str | None, typer.Option(metavar="NAME", help="auto, float32, bfloat16 or float16.")] = None,
+    quantize: Annotated[str | None, typer.Option(metavar="NAME", help="int8 or int4: less memory, faster.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, metavar="N", help="Rows of a batch at most.")] = None,
     file: Annotated[
         str | None,
@@ -76,7 +77,7 @@ def run(  # noqa: PLR0913 - typer makes a parameter an option
         say("warning", "there is no input.")
         write([], form, output, as_json or _is_json(output))
         return
-    options = {"revision": revision, "dtype": dtype, "batch_size": batch_size}
+    options = {"revision": revision, "dtype": dtype, "quantize": quantize, "batch_size": batch_size}
     options = {name: value for name, value in options.items() if value is not None}
     from qkv.pipelines import pipeline
     from qkv.seed import set_seed

@@ -13,11 +13,17 @@ from qkv.gguf import GGUFRepo
 from qkv.hub import Repo, open_repo
 
 HEADER = 100 * 2**20  # bytes at most, as the format says
-WEIGHTS = ("model.safetensors", "model.int8.safetensors", "pytorch_model.bin")  # in the order loading looks
+WEIGHTS = (
+    "model.safetensors",
+    "model.int8.safetensors",
+    "model.int4.safetensors",
+    "pytorch_model.bin",
+)  # in the order loading looks
 DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn",
-    "F8_E5M2": "float8_e5m2", "I8": "int8", "U8": "uint8", "I32": "int32",
+    "F8_E5M2": "float8_e5m2", "I8": "int8", "U8": "uint8", "I32": "int32", "INT4": "int4",
 }  # fmt: skip
+FEW_BITS = ("qkv-int8-rows", "qkv-int4-groups")  # docs/quantization.md
 COUNTERS = ("I64", "BOOL")  # position numbers and masks that old files hold
 
 
@@ -89,12 +95,16 @@ def _header(path: Path) -> Counter[str]:
         text = file.read(length) if length <= HEADER else b""
     try:
         entries = json.loads(text)
-        packed = entries.pop("__metadata__", {}).get("format") == "qkv-int8-rows"  # see checkpoint.int8_rows
+        form = entries.pop("__metadata__", {}).get("format")
         end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
         count = Counter[str]()
         for name, entry in entries.items():
-            if entry["dtype"] not in COUNTERS and not (packed and name.endswith(".scale")):
-                count[entry["dtype"]] += math.prod(entry["shape"])
+            dtype, size = entry["dtype"], math.prod(entry["shape"])
+            if form in FEW_BITS and name.endswith((".scale", ".minimum")) or dtype in COUNTERS:
+                continue
+            if form == FEW_BITS[1] and dtype == "U8":  # two in a byte
+                dtype, size = "INT4", 2 * size
+            count[dtype] += size
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         raise OSError(f"{path.name} is not a safetensors file. Download or save it again.") from None
     if 8 + length + end != path.stat().st_size:

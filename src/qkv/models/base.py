@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import torch
 from torch import nn
 
-from ..checkpoint import write_weights
+from ..backends.cpu import stack as _stack  # noqa: F401 (stacks of layers ask it first)
+from ..backends.quantize import bits_of, tie
+from ..backends.quantized import Quantized, QuantizedEmbedding
+from ..checkpoint import write_quantized, write_weights
 from ..config import Config
 from ..keymap import KeyMap, StateDict
 from ..layers.published import Named, name_parts
@@ -62,6 +65,8 @@ class PreTrainedModel(Named, metaclass=Initialised):
             config: used instead of the repository's config.json.
             dtype (or torch_dtype): of the weights; "auto" for the file's. On a CPU float32 by default, since half
                 precision is slow there; on an accelerator the file's.
+            quantize: "int8" or "int4", so that the weights are never in memory as floats; see `qkv.quantize`.
+            dequantize: of a folder that a quantised model was saved to, give a plain model.
             device_map (or device): "auto", "cpu", "cuda:0"...: the one device the model goes to.
             output_loading_info: also return {"missing_keys", "unexpected_keys", "mismatched_keys"}.
             ignore_mismatched_sizes: draw weights anew whose shape in the file is another.
@@ -87,6 +92,7 @@ class PreTrainedModel(Named, metaclass=Initialised):
     ) -> None:  # fmt: skip
         """Write config.json and model.safetensors, with the published names, into `folder`.
 
+        A quantised model is written as model.int8.safetensors or model.int4.safetensors, which load as they are.
         `safe_serialization=False` is accepted and ignored: only safetensors is ever written.
         """
         kwargs.pop("safe_serialization", None)
@@ -94,8 +100,16 @@ class PreTrainedModel(Named, metaclass=Initialised):
         folder.mkdir(parents=True, exist_ok=True)
         state = self.state_dict() if state_dict is None else state_dict
         shared = {self.keys.published_name(name) for name in self._shared()}
-        write_weights(folder, {k: v for k, v in state.items() if k not in shared}, max_shard_size=max_shard_size)
-        config = type(self.config).from_dict(self.config.to_dict())
+        shared |= {f"{name}.scale" for name in shared}
+        state = {k: v for k, v in state.items() if k not in shared}
+        published, bits = self.config.to_dict(), bits_of(self)
+        published.pop("quantization_config", None)
+        if bits is None:
+            write_weights(folder, state, max_shard_size=max_shard_size)
+        else:
+            write_quantized(folder, state, bits)
+            published["quantization_config"] = {"quant_method": "qkv", "bits": bits}
+        config = type(self.config).from_dict(published)
         config.architectures = [type(self).__name__]
         config.dtype = str(self.dtype)
         config.save_pretrained(folder)
@@ -145,12 +159,27 @@ class PreTrainedModel(Named, metaclass=Initialised):
         """Make weights that a model shares, such as input and output embeddings, one parameter again."""
         for name, source in self._shared().items():
             module, _, leaf = name.rpartition(".")
-            setattr(self.get_submodule(module), leaf, self.get_parameter(source))
+            table = self.get_submodule(source.rpartition(".")[0])
+            if isinstance(table, Quantized) or isinstance(self.get_submodule(module), Quantized):
+                tie(self, module, table)
+            else:
+                setattr(self.get_submodule(module), leaf, self.get_parameter(source))
+
+    def _apply(self, fn: Any, recurse: bool = True) -> "Self":
+        """A move or a cast; tables of few bits are one again after it, as parameters stay by themselves."""
+        super()._apply(fn, recurse)
+        if bits_of(self) is not None:
+            self.tie_weights()
+        return self
 
     def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
         skipped = {id(m.weight) for m in self.modules() if isinstance(m, nn.Embedding)} if exclude_embeddings else set()
         chosen = (p for p in self.parameters() if p.requires_grad or not only_trainable)
-        return sum(p.numel() for p in chosen if id(p) not in skipped)
+        count = sum(p.numel() for p in chosen if id(p) not in skipped)
+        few = [m for m in self.modules() if isinstance(m, Quantized) and not only_trainable]
+        tables = {id(m.packed) for m in few if isinstance(m, QuantizedEmbedding)} if exclude_embeddings else set()
+        sizes = {id(m.packed): m.rows * m.columns for m in few}  # a table that is tied counts once
+        return count + sum(size for memory, size in sizes.items() if memory not in tables)
 
     @classmethod
     def can_generate(cls) -> bool:
@@ -168,7 +197,8 @@ class PreTrainedModel(Named, metaclass=Initialised):
 
     @property
     def dtype(self) -> torch.dtype:
-        return next(p.dtype for p in nn.Module.parameters(self) if p.is_floating_point())
+        plain = (m for m in self.modules() if not isinstance(m, Quantized))
+        return next(p.dtype for m in plain for p in nn.Module.parameters(m, recurse=False) if p.is_floating_point())
 
     def get_input_embeddings(self) -> nn.Embedding:
         return self.base_model.get_submodule("embed.token")
@@ -182,6 +212,8 @@ class PreTrainedModel(Named, metaclass=Initialised):
     ) -> nn.Embedding:
         """Give the token table another number of rows; new rows start as the mean of the old ones."""
         old = self.get_input_embeddings()
+        if isinstance(old, Quantized):
+            raise ValueError("a quantised table of tokens keeps its size; resize the plain model, then quantize() it.")
         size = old.num_embeddings if new_num_tokens is None else new_num_tokens
         if pad_to_multiple_of:
             size = -(-size // pad_to_multiple_of) * pad_to_multiple_of

@@ -67,7 +67,7 @@ class CausalModel(BaseModel):
 
     def turns_anew(self, read: int, total: int) -> bool:
         """Whether a cache of `read` tokens is of no use for a text of `total`: its keys stand at other angles."""
-        rope = getattr(self, "rope", None)
+        rope = self._modules.get("rope")
         return isinstance(rope, Rope) and rope.turns_anew(read, total)
 
     def _cache(self, given: Any, wanted: bool | None) -> Cache | None:
@@ -83,17 +83,15 @@ class CausalModel(BaseModel):
 
     def _masks(self, x: Tensor, mask: Tensor | None, cache: Cache | None) -> Any:
         """One mask for all layers, or one for each where they look back differently far."""
-        length, padding = x.shape[1], padding_mask(mask)
-        made: dict[tuple[int | None, int], Tensor | None] = {}
-        kinds = []
-        for i, window in enumerate(self.windows):
-            keys = length if cache is None else cache[i].reach(length)
+        length, padding, windows = x.shape[1], padding_mask(mask), self.windows
+        made: dict[int | None, Tensor | None] = {}
+        for window in set(windows):
+            keys = length if cache is None else cache[windows.index(window)].reach(length)
             if padding is not None and mask is not None and mask.dim() == 4:
-                made[window, keys] = padding[..., -keys:].to(x.dtype if padding.is_floating_point() else torch.bool)
-            elif (window, keys) not in made:
-                made[window, keys] = causal_mask(length, padding, x.device, keys=keys, window=window)
-            kinds.append(made[window, keys])
-        return kinds[0] if len(made) == 1 else PerLayer(kinds)
+                made[window] = padding[..., -keys:].to(x.dtype if padding.is_floating_point() else torch.bool)
+            else:
+                made[window] = causal_mask(length, padding, x.device, keys=keys, window=window)
+        return made[windows[0]] if len(made) == 1 else PerLayer(made[window] for window in windows)
 
 
 def windows_by_type(config: Any, default: list[str], window: int | None) -> list[int | None]:

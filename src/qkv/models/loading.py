@@ -1,7 +1,7 @@
 """From a repository to a model: build without memory, put each tensor of the file in its place, refuse to guess."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ..checkpoint import read_weights
+from ..backends.packing import Codes
+from ..backends.quantized import Quantized
 from ..config import Config
 from ..errors import nearest, short
 from ..generation.mixin import GenerationMixin
 from ..hub import Repo, open_with
 from .base import PreTrainedModel
+from .few_bits import FewBits, to_ours
 from .placement import choose_device, choose_dtype
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ class Options:
     ignore_mismatched_sizes: bool = False
     strict: bool = True
     complete: bool = False  # whether a missing head is an error, as in a pipeline
+    quantize: str | None = None
+    dequantize: bool = False
 
     @classmethod
     def taken_from(cls, kwargs: dict[str, Any]) -> "Options":
@@ -73,7 +77,7 @@ class Options:
             kwargs.pop(name, None)
         old, new = kwargs.pop("torch_dtype", None), kwargs.pop("dtype", None)
         device, placed = kwargs.pop("device_map", None), kwargs.pop("device", None)
-        rest = ("output_loading_info", "ignore_mismatched_sizes", "strict", "complete")
+        rest = ("output_loading_info", "ignore_mismatched_sizes", "strict", "complete", "quantize", "dequantize")
         known = {name: kwargs.pop(name) for name in rest if name in kwargs}
         return cls(dtype=new if new is not None else old, device=placed if placed is not None else device, **known)
 
@@ -83,13 +87,16 @@ def load(
 ) -> tuple[Any, LoadingInfo]:
     """The model of a repository, in evaluation mode, and what did not fit."""
     config.name_or_path = str(repo.name)
+    few = FewBits(config, options.quantize, options.dequantize)
     device = choose_device(options.device)
     model = _skeleton(cls, config, kwargs)
+    few.prepare(model)
     dtype = choose_dtype(options.dtype, config, device)
-    info = _fill(model, read_weights(repo), dtype)
+    info = _fill(model, few, repo, dtype)
     _judge(model, info, repo, options)
     _draw_missing(model, dtype or torch.get_default_dtype())
     model.tie_weights()
+    few.finish(model, dtype or torch.get_default_dtype())
     if isinstance(model, GenerationMixin):
         model.generation_config = generation_defaults(repo, config)
     return model.to(device).eval(), info
@@ -132,19 +139,21 @@ class _NoInitialisers(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _fill(model: PreTrainedModel, weights: Iterable[tuple[str, Tensor]], dtype: torch.dtype | None) -> LoadingInfo:
-    """Put each tensor in its place, cast; the rest of the model stays without memory."""
+def _fill(model: PreTrainedModel, few: FewBits, repo: Repo, dtype: torch.dtype | None) -> LoadingInfo:
+    """Put each tensor in its place, cast or quantised; the rest of the model stays without memory."""
     info = LoadingInfo()
     places = dict(nn.Module.named_parameters(model, remove_duplicate=False)) | dict(nn.Module.named_buffers(model))
-    for key, tensor in weights:
+    for key, value in few.read(repo):
         try:
-            ours = model.keys.to_ours(key, tensor) or {}
+            ours = to_ours(model.keys, key, value)
         except ValueError:  # a fused tensor of a width that cannot be split
-            info.mismatched[key] = (key, tuple(tensor.shape), ())
+            info.mismatched[key] = (key, tuple((value if isinstance(value, Tensor) else value[""]).shape), ())
             continue
         for name, part in ours.items():
-            if name in places and part.shape == places[name].shape:
-                _place(model, name, part.to(dtype) if dtype is not None and part.is_floating_point() else part)
+            if name in places and (isinstance(part, Codes) or part.shape == places[name].shape):
+                left = few.place(model, key, name, part, dtype)
+                if left is not None:
+                    _place(model, name, left.to(dtype) if dtype is not None and left.is_floating_point() else left)
             elif name in places:
                 info.mismatched[name] = (key, tuple(part.shape), tuple(places[name].shape))
         if places.keys().isdisjoint(ours) and not model.keys.ignores(key):
@@ -159,8 +168,13 @@ def _untie_different(model: PreTrainedModel) -> Mapping[str, str]:
     """The weights the model shares, without those that the file has with values of their own."""
     shared = dict(model._shared())
     for name, source in list(shared.items()):
-        weight, other = model.get_parameter(name), model.get_parameter(source)
-        if not weight.is_meta and not other.is_meta and not torch.equal(weight, other):
+        one, other = (model.get_submodule(path.rpartition(".")[0]) for path in (name, source))
+        if isinstance(one, Quantized) or isinstance(other, Quantized):  # if one is not, the file does not have it
+            differ = isinstance(one, Quantized) and isinstance(other, Quantized) and not one.equals(other)
+        else:
+            weight, other = model.get_parameter(name), model.get_parameter(source)
+            differ = not weight.is_meta and not other.is_meta and not torch.equal(weight, other)
+        if differ:
             del shared[name]
     model.tied = shared
     return shared
@@ -169,8 +183,9 @@ def _untie_different(model: PreTrainedModel) -> Mapping[str, str]:
 def _place(model: PreTrainedModel, name: str, tensor: Tensor) -> None:
     module, _, leaf = name.rpartition(".")
     owner = model.get_submodule(module)
+    tensor = tensor.float() if isinstance(owner, Quantized) else tensor  # its bias
     if leaf in owner._parameters:
-        owner._parameters[leaf] = nn.Parameter(tensor, requires_grad=tensor.is_floating_point())
+        owner._parameters[leaf] = nn.Parameter(tensor.contiguous(), requires_grad=tensor.is_floating_point())
     else:
         owner._buffers[leaf] = tensor
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -57,8 +57,11 @@ class BaseModel(PreTrainedModel):
     @property
     def max_tokens(self) -> int | None:
         """How long a text can be, by the table of positions; None where nothing bounds it."""
-        table = getattr(self.get_submodule("embed"), "position", None)
+        table = getattr(self._modules["embed"], "position", None)  # not by path, since each step asks
         return None if table is None else table.num_embeddings - self.reserved_positions
+
+    def get_input_embeddings(self) -> Any:
+        return getattr(self._modules["embed"], "token", None)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -109,13 +112,14 @@ class TaskModel(PreTrainedModel):
         """
         inputs = self.complete(inputs, input_ids, labels)
         body = self.backbone(input_ids, attention_mask, return_dict=True, **inputs)
-        if not isinstance(logits_to_keep, int) or logits_to_keep:
+        x = body.last_hidden_state
+        if not isinstance(logits_to_keep, int) or (logits_to_keep and logits_to_keep < x.shape[1]):
             kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-            body["last_hidden_state"] = body["last_hidden_state"][:, kept]
+            body.last_hidden_state = x[:, kept]
         logits = self.head(body, input_ids=input_ids, attention_mask=attention_mask)
         loss = None if labels is None else self.head.loss(logits, labels)
-        kept = {field.name for field in fields(self.head.output)}
-        notes = {name: value for name, value in body.items() if name in kept}
+        kept = self.head.output.__dataclass_fields__
+        notes = {name: value for name, value in vars(body).items() if name in kept}
         output = self.head.output(**{"loss": loss, "logits": logits, **notes})
         return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
 

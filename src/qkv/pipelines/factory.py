@@ -53,7 +53,7 @@ _FIELD = (
 )
 FIELD = frozenset(_FIELD.split())
 ASSETS = Path(__file__).parent.parent / "assets"
-MODEL_ARGUMENTS = ("dtype", "torch_dtype", "device_map")
+MODEL_ARGUMENTS = ("dtype", "torch_dtype", "device_map", "quantize")
 UNUSED = ("framework", "use_fast", "feature_extractor", "image_processor", "processor", "pipeline_class")
 
 
@@ -69,7 +69,8 @@ def pipeline(
         config, tokenizer: as names or objects, if not the model's own.
         device: -1 or "cpu", 0 or "cuda:0", a torch.device, "auto"; CPU if None.
         model_kwargs: passed to from_pretrained.
-        options: revision, token, cache_dir, local_files_only, dtype, device_map; the rest are the task's.
+        options: revision, token, cache_dir, local_files_only, dtype, device_map, quantize ("int8" or "int4"); the rest
+            are the task's.
 
     Raises: KeyError for an unknown task; OSError if the model is not found; ValueError if it cannot do the task.
     """
@@ -80,6 +81,10 @@ def pipeline(
     if model is None and task is None:
         raise ValueError(f"name a task or a model, such as pipeline('sentiment-analysis'). Tasks: {_names()}.")
     name = find_task(task) if task is not None else _task_of(model, config, where)
+    if isinstance(model, PreTrainedModel) and loading.get("quantize") is not None:
+        raise ValueError(
+            "quantize= is for a model that the pipeline loads; give a loaded one as qkv.quantize(model, how)."
+        )
     if not isinstance(model, PreTrainedModel):
         repo = default_repo(name, where) if model is None else open_repo(model, **where)
         tokenizer = repo if tokenizer is None else tokenizer

@@ -42,7 +42,7 @@ class ContrastiveSearch(Search):
             logits, states = self._look_ahead(ids, tokens)
             best = self._best(seen, states, likely)
             seen = torch.cat([seen, states[self.rows, best][:, None]], dim=1)
-            chosen = self.ended(tokens[self.rows, best], unfinished)
+            chosen = torch.where(unfinished, tokens[self.rows, best], self.pad)
             ids = torch.cat([ids, chosen[:, None]], dim=1)
             self.stream(chosen)
             unfinished &= ~self.stopping(ids, self.record.scores)

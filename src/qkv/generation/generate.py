@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..backends.cpu.stack import steady
 from ..errors import nearest, short
 from ..layers.cache import Cache, DynamicCache, EncoderDecoderCache, QuantizedCache, StaticCache
 from .assisted import AssistedDecoding, early_exit
@@ -55,7 +56,7 @@ def generate(  # noqa: PLR0913 (the reference's signature)
         raise ValueError("a streamer needs one text that only grows: use num_beams=1, or leave streamer= out.")
     file, name = METHODS[mode]
     method = getattr(importlib.import_module(f".{file}", __package__), name)
-    with torch.no_grad():
+    with torch.no_grad(), steady():
         source = given.get("input_ids", inputs) if model.config.is_encoder_decoder else None
         copies = max(config.num_beams, config.num_return_sequences)
         grammar = {name: given.pop(name) for name in GRAMMARS if name in given}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..outputs import ModelOutput
@@ -54,9 +55,12 @@ class Runner:
     ):  # fmt: skip
         self.model, self.prompt, self.cache, self._copies, self._chunk = model, prompt, cache, copies, chunk
         self.output: ModelOutput | None = None
+        self._device = model.device
         self._observe = dict.fromkeys(observe, True)
         self._encoder = dict(prompt.encoder)
         self._mask, self._embeds = prompt.mask, prompt.embeds
+        self._padding = None if prompt.mask is None else (~prompt.mask).sum(dim=1, keepdim=True)  # (B,1)
+        self._leads = {0} if self._padding is None else set(self._padding[:, 0].tolist())
         self._positions, self._types = prompt.position_ids, prompt.token_type_ids
 
     def observe(self, *names: str) -> None:
@@ -116,33 +120,33 @@ class Runner:
             self.cache.reorder_cache(rows, start)
         if start:
             return
-        self._mask, self._embeds, self._positions, self._types = (
+        self._mask, self._padding, self._embeds, self._positions, self._types = (
             None if x is None else x.index_select(0, rows.to(x.device))
-            for x in (self._mask, self._embeds, self._positions, self._types)
+            for x in (self._mask, self._padding, self._embeds, self._positions, self._types)
         )
         self._encoder = {name: _rows(value, rows) for name, value in self._encoder.items()}
 
     def _inputs(self, ids: Tensor) -> dict[str, Any]:
-        device = self.model.device
+        device = self._device
         if self.model.config.is_encoder_decoder:
             return {"decoder_input_ids": ids[:, self.read :].to(device)}
         before = 0 if self._embeds is None else self._embeds.shape[1]  # tokens that have no ids
         total = before + ids.shape[1]
-        padding = None if self._mask is None else (~self._mask).sum(dim=1, keepdim=True)  # (B,1)
-        turns_anew, leads = self.model.base_model.turns_anew, {0} if padding is None else set(padding[:, 0].tolist())
-        if self.cache is not None and any(turns_anew(self.read - lead, total - lead) for lead in leads):
+        read, turns_anew = self.read, self.model.base_model.turns_anew
+        if self.cache is not None and any(turns_anew(read - lead, total - lead) for lead in self._leads):
             self.cache.reset()
-        read = self.read
+            read = 0
         inputs: dict[str, Any] = {}
         if read < before and self._embeds is not None:
             vectors = self.model.get_input_embeddings()(ids.to(device)) if ids.shape[1] else None
             inputs["inputs_embeds"] = self._embeds if vectors is None else torch.cat([self._embeds, vectors], dim=1)
         else:
             inputs["input_ids"] = ids[:, read - before :].to(device)
-        if self._mask is not None and padding is not None:
-            new = self._mask.new_ones(len(self._mask), max(0, total - self._mask.shape[1]))
-            inputs["attention_mask"] = torch.cat([self._mask, new], dim=1)[:, :total]
-            inputs["position_ids"] = (torch.arange(read, total, device=device) - padding).clamp(min=0)
+        if self._mask is not None and self._padding is not None:
+            if self._mask.shape[1] < total:  # and some room for further tokens
+                self._mask = F.pad(self._mask, (0, total), value=True)
+            inputs["attention_mask"] = self._mask[:, :total]
+            inputs["position_ids"] = (torch.arange(read, total, device=device) - self._padding).clamp(min=0)
         if self._positions is not None:
             count = torch.arange(1, total - self._positions.shape[1] + 1, device=device)
             inputs["position_ids"] = torch.cat([self._positions, self._positions[:, -1:] + count], dim=1)[:, read:]

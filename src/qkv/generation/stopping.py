@@ -28,10 +28,11 @@ class StoppingCriteriaList(list):
     """A row is finished when one of the criteria says so."""
 
     def __call__(self, input_ids: Tensor, scores: Sequence[Tensor] | None, **kwargs: Any) -> Tensor:
-        finished = torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+        finished = None
         for criterion in self:
-            finished = finished | criterion(input_ids, scores, **kwargs)
-        return finished
+            ends = criterion(input_ids, scores, **kwargs)
+            finished = ends if finished is None else finished | ends
+        return finished if isinstance(finished, Tensor) else _all(input_ids, bool(finished))
 
     @property
     def max_length(self) -> int | None:

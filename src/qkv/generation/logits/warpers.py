@@ -79,18 +79,19 @@ class TopPLogitsWarper(Filter):
 
     def removed(self, scores: Tensor) -> Tensor:
         few = _likely(scores) if self.filter_value == EXCLUDED else None
-        if few is not None:
-            values, index = few
-            unlikely = self._unlikely(values)
-            tied = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > EXCLUDED)
-            if not (tied & (unlikely[:, 1:] != unlikely[:, :-1])).any():  # then their order decides
-                return torch.ones_like(scores, dtype=torch.bool).scatter_(1, index, unlikely)
+        if few is not None and (unlikely := self.unlikely(few[0])) is not None:
+            return torch.ones_like(scores, dtype=torch.bool).scatter_(1, few[1], unlikely)
         values, index = scores.sort(dim=-1)
         unlikely = self._unlikely(values)
         return unlikely.scatter(1, index, unlikely)
 
+    def unlikely(self, values: Tensor) -> Tensor | None:
+        """What is removed of scores in ascending order; None if the order of equal ones decides."""
+        unlikely = self._unlikely(values)
+        tied = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > EXCLUDED)
+        return None if (tied & (unlikely[:, 1:] != unlikely[:, :-1])).any() else unlikely
+
     def _unlikely(self, values: Tensor) -> Tensor:
-        """What is removed of scores in ascending order."""
         unlikely = values.softmax(dim=-1).cumsum(dim=-1) <= (1 - self.top_p)
         unlikely[:, -self.min_tokens_to_keep :] = False
         return unlikely

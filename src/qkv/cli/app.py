@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from qkv import __version__
 
-from . import chat, describe, env, run
+from . import bench, chat, describe, env, run
 from .tasks import FORMS
 from .terminal import Debug, notices, say
 
@@ -111,3 +111,4 @@ app.command("run")(run.run)
 app.command("chat")(chat.chat)
 app.command("describe")(describe.describe)
 app.command("env")(env.env)
+app.command("bench")(bench.bench)

@@ -1,0 +1,102 @@
+"""qkv. Variants: "fp32", "int8", "int4"."""
+
+from typing import Any
+
+from . import folder, pooled
+
+
+def make(spec: dict[str, Any]) -> Any:
+    return {"classify": Classifier, "embed": Embedder}.get(spec["task"], Generator)(spec)
+
+
+def options(spec: dict[str, Any]) -> dict[str, Any]:
+    return {} if spec["variant"] == "fp32" else {"quantize": spec["variant"]}
+
+
+class Qkv:
+    """What all of them report; the native kernels have threads of their own beside torch's."""
+
+    def __init__(self, spec: dict[str, Any]):
+        self.count = spec["threads"]
+
+    def threads(self) -> int:
+        import torch
+
+        native = _native()
+        counts = {torch.get_num_threads()} | ({native.qkv_threads(self.count)} if native else set())
+        return max(counts)
+
+    def version(self) -> str:
+        import qkv
+
+        native = _native()
+        return f"qkv {qkv.__version__} ({native.qkv_isa().decode() if native else 'torch'})"
+
+
+def _native() -> Any:
+    try:
+        from qkv.backends.cpu.library import library
+    except ImportError:
+        return None
+    return library()
+
+
+class Classifier(Qkv):
+    """pipeline("text-classification")."""
+
+    def __init__(self, spec: dict[str, Any]):
+        from qkv import pipeline
+
+        super().__init__(spec)
+        self.pipe = pipeline("text-classification", model=str(folder(spec)), **options(spec))
+
+    def run(self, job: dict[str, Any]) -> list[list[Any]]:
+        return [[each["label"], each["score"]] for each in self.pipe(job["texts"], truncation=True)]
+
+
+class Embedder(Qkv):
+    """AutoModel on sorted batches, mean over tokens."""
+
+    def __init__(self, spec: dict[str, Any]):
+        from qkv import AutoModel, AutoTokenizer
+
+        super().__init__(spec)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder(spec))
+        self.model = AutoModel.from_pretrained(folder(spec), **options(spec))
+
+    def run(self, job: dict[str, Any]) -> list[list[float]]:
+        import torch
+
+        from . import batches
+
+        rows = self.tokenizer(job["texts"], truncation=True)["input_ids"]
+        found: list[Any] = [None] * len(rows)
+        with torch.inference_mode():
+            for places in batches([len(row) for row in rows]):
+                batch = self.tokenizer.pad({"input_ids": [rows[i] for i in places]}, return_tensors="pt")
+                states = self.model(batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+                means = pooled(states.numpy(), batch["attention_mask"].numpy())
+                for place, mean in zip(places, means, strict=True):
+                    found[place] = mean
+        return found
+
+
+class Generator(Qkv):
+    """generate()."""
+
+    def __init__(self, spec: dict[str, Any]):
+        from qkv import AutoModelForCausalLM
+
+        super().__init__(spec)
+        self.model = AutoModelForCausalLM.from_pretrained(folder(spec), **options(spec))
+        self.model.generation_config.eos_token_id = None
+
+    def run(self, job: dict[str, Any]) -> list[list[int]]:
+        import torch
+
+        ids = torch.tensor(job["prompts"])
+        found = self.model.generate(
+            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=job["new"], pad_token_id=0,
+            num_beams=job.get("beams", 1),
+        )  # fmt: skip
+        return found[:, ids.shape[1] :].tolist()

@@ -1,0 +1,31 @@
+"""OpenVINO. Variants: "fp32", "int8" (nncf, weights and activations)."""
+
+from pathlib import Path
+from typing import Any
+
+from . import Encoder
+
+
+def make(spec: dict[str, Any]) -> Any:
+    return OpenVino(spec)
+
+
+class OpenVino(Encoder):
+    def __init__(self, spec: dict[str, Any]):
+        import openvino
+
+        super().__init__(spec)
+        path = Path(spec["cache"]) / "ov" / f"{spec['model']}-{spec['task']}-{spec['variant']}.xml"
+        settings = {"INFERENCE_NUM_THREADS": spec["threads"], "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+        self.model = openvino.Core().compile_model(path, "CPU", settings)
+
+    def threads(self) -> int:
+        return int(self.model.get_property("INFERENCE_NUM_THREADS"))
+
+    def version(self) -> str:
+        import openvino
+
+        return f"openvino {openvino.__version__.partition('-')[0]}"
+
+    def forward(self, ids: Any, mask: Any) -> Any:
+        return self.model({"input_ids": ids, "attention_mask": mask})[0]

@@ -103,9 +103,9 @@ struct Deal {
   }
 };
 
-int chunk_of(int n, int threads, int64_t rows) {  // columns of a matrix that are one part: a multiple of 16
-  const int most = rows > 16 ? 96 : 256;
-  return std::min(most, std::max(16, (n / (threads * 8) + 15) / 16 * 16));
+int chunk_of(int n, int threads, int64_t rows) {  // columns of a matrix that are one part: a multiple of 32, as panels are
+  const int most = rows > 16 ? 128 : 256;
+  return std::min(most, std::max(32, (n / (threads * 8) + 31) / 32 * 32));
 }
 
 void multiply(const Deal& deal, const Matrix& m, const float* x, int64_t ldx, const Quantised* q, float* y, int64_t ldy, int64_t rows, int act, int add, int threads) {

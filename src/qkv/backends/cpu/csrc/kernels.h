@@ -25,4 +25,4 @@ struct Kernels {
                  const float* values, int64_t key_stride, int i0, int i1, float* out, int64_t out_stride, float* scratch);
 };
 
-constexpr int QUERY_BLOCK = 24;  // queries that a task of attention treats at most
+constexpr int QUERY_BLOCK = 48;  // queries that a task of attention treats at most

@@ -82,13 +82,17 @@ template <class W> INLINE float rest(const float* x, const W* w, int k) {
   return s;
 }
 
+// For so few rows that reading W takes longest: one row of W after the other, as one stream.
 template <int M, class W>
 void few_columns(const float* x, int64_t ldx, const W* w, const float* bias, int k, float* y, int64_t ldy, int n, int add) {
-  for (int j = 0; j < n; j++) {
+  for (int j = 0; j < n; j++, w += k) {
     vf acc[M][1];
-    tile<M, 1>(x, ldx, w + static_cast<int64_t>(j) * k, k, k, acc);
+    tile<M, 1>(x, ldx, w, k, k, acc);
+    float sums[M + 3];
+    UNROLL for (int i = 0; i + 4 <= M; i += 4) *reinterpret_cast<v4_any*>(sums + i) = sum4(acc[i][0], acc[i + 1][0], acc[i + 2][0], acc[i + 3][0]);
+    UNROLL for (int i = M / 4 * 4; i < M; i++) sums[i] = sum(acc[i][0]);
     for (int i = 0; i < M; i++) {
-      float s = sum(acc[i][0]) + rest(x + i * ldx, w + static_cast<int64_t>(j) * k, k) + (bias ? bias[j] : 0.0f);
+      const float s = sums[i] + (k % VL ? rest(x + i * ldx, w, k) : 0.0f) + (bias ? bias[j] : 0.0f);
       y[i * ldy + j] = add ? y[i * ldy + j] + s : s;
     }
   }
@@ -108,20 +112,98 @@ void four_columns(const float* x, int64_t ldx, const W* w, const float* bias, in
   }
 }
 
+// For many rows: WIDE rows of W are turned once into a panel [K][WIDE], of which each step along K multiplies M rows.
+constexpr int WIDE = 2 * VL, DEEP = 1024;  // a panel of so many columns stays in the second-level cache
+
+#if defined(__AVX2__)
+// 8 x 8: p[i * from + j] -> to[j * WIDE + i]
+INLINE void turn(const float* p, int64_t from, float* to) {
+  __m256 r[8], t[8], u[8];
+  UNROLL for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(p + i * from);
+  UNROLL for (int i = 0; i < 8; i += 2) t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]), t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+  UNROLL for (int i = 0; i < 8; i += 4) {
+    u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44), u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+    u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44), u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+  }
+  UNROLL for (int i = 0; i < 4; i++) {
+    _mm256_storeu_ps(to + i * WIDE, _mm256_permute2f128_ps(u[i], u[i + 4], 0x20));
+    _mm256_storeu_ps(to + (i + 4) * WIDE, _mm256_permute2f128_ps(u[i], u[i + 4], 0x31));
+  }
+}
+#endif
+
+void make_panel(const float* w, int64_t ldw, int k, float* panel) {
+  int c = 0;
+#if defined(__AVX2__)
+  for (; c + 8 <= k; c += 8)
+    for (int r = 0; r < WIDE; r += 8) turn(w + r * ldw + c, ldw, panel + c * WIDE + r);
+#endif
+  for (; c < k; c++)
+    for (int r = 0; r < WIDE; r++) panel[c * WIDE + r] = w[r * ldw + c];
+}
+
+float* panel_memory() {
+  alignas(64) static thread_local float memory[WIDE * DEEP];
+  return memory;
+}
+
+template <int M> INLINE void panel_tile(const float* x, int64_t ldx, const float* panel, int k, const float* bias, float* y, int64_t ldy, bool add) {
+  vf acc[M][2];
+  UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < 2; v++) {
+    acc[i][v] = bias ? load(bias + v * VL) : vf{};
+    if (add) acc[i][v] += load(y + i * ldy + v * VL);
+  }
+  for (int c = 0; c < k; c++) {
+    const vf a = load(panel + c * WIDE), b = load(panel + c * WIDE + VL);
+    UNROLL for (int i = 0; i < M; i++) {
+      const vf s = splat(x[i * ldx + c]);
+      acc[i][0] += s * a;
+      acc[i][1] += s * b;
+    }
+  }
+  UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < 2; v++) store(y + i * ldy + v * VL, acc[i][v]);
+}
+
+// As many columns as make whole panels; returns how many that were.
+int panels_linear(const float* w, const float* bias, int k, const float* x, int64_t ldx, float* y, int64_t ldy, int64_t rows, int n, int add) {
+  constexpr int M = VL == 16 ? 12 : VL == 8 ? 6 : 4;
+  float* panel = panel_memory();
+  const int columns = n / WIDE * WIDE;
+  for (int j = 0; j < columns; j += WIDE)
+    for (int c = 0; c < k; c += DEEP) {
+      const int deep = k - c < DEEP ? k - c : DEEP;
+      const float* b = bias && c == 0 ? bias + j : nullptr;
+      const bool sum = add || c > 0;
+      make_panel(w + static_cast<int64_t>(j) * k + c, k, deep, panel);
+      int64_t i = 0;
+      for (; i + M <= rows; i += M) panel_tile<M>(x + i * ldx + c, ldx, panel, deep, b, y + i * ldy + j, ldy, sum);
+      for (; i + 4 <= rows; i += 4) panel_tile<4>(x + i * ldx + c, ldx, panel, deep, b, y + i * ldy + j, ldy, sum);
+      for (; i < rows; i++) panel_tile<1>(x + i * ldx + c, ldx, panel, deep, b, y + i * ldy + j, ldy, sum);
+    }
+  return columns;
+}
+int panels_linear(const uint16_t*, const float*, int, const float*, int64_t, float*, int64_t, int64_t, int, int) { return 0; }
+
 template <class W>
 void plain_linear(const W* w, const float* bias, int k, const float* x, int64_t ldx, float* y, int64_t ldy, int64_t rows, int n, int add) {
   constexpr int M = VL == 16 ? 6 : 3;
-  constexpr int FEW = 4;        // so few rows leave time to read weights in one stream
+  constexpr int FEW = 8;
+  constexpr int MANY = 32;      // so many are worth a panel
   constexpr int64_t BLOCK = 96;  // rows of x that stay in the second-level cache
   if (rows <= FEW) {
-    if (rows == 4) return few_columns<4>(x, ldx, w, bias, k, y, ldy, n, add);
-    if (rows == 3) return few_columns<3>(x, ldx, w, bias, k, y, ldy, n, add);
+    if (rows == 1) return few_columns<1>(x, ldx, w, bias, k, y, ldy, n, add);
     if (rows == 2) return few_columns<2>(x, ldx, w, bias, k, y, ldy, n, add);
-    return few_columns<1>(x, ldx, w, bias, k, y, ldy, n, add);
+    if (rows == 3) return few_columns<3>(x, ldx, w, bias, k, y, ldy, n, add);
+    if (rows == 4) return few_columns<4>(x, ldx, w, bias, k, y, ldy, n, add);
+    if (rows == 5) return few_columns<5>(x, ldx, w, bias, k, y, ldy, n, add);
+    if (rows == 6) return few_columns<6>(x, ldx, w, bias, k, y, ldy, n, add);
+    if (rows == 7) return few_columns<7>(x, ldx, w, bias, k, y, ldy, n, add);
+    return few_columns<8>(x, ldx, w, bias, k, y, ldy, n, add);
   }
+  const int done = rows >= MANY ? panels_linear(w, bias, k, x, ldx, y, ldy, rows, n, add) : 0;
   for (int64_t begin = 0; begin < rows; begin += BLOCK) {
     const int64_t end = begin + BLOCK < rows ? begin + BLOCK : rows;
-    int j = 0;
+    int j = done;
     for (; j + 4 <= n; j += 4) {
       const W* p = w + static_cast<int64_t>(j) * k;
       int64_t i = begin;
@@ -343,6 +425,22 @@ void rotate(float* x, int heads, int head_dim, const float* cos, const float* si
 }
 
 // Scores (M,keys) of M queries, one below the other, with the keys begin...end-1; M a multiple of nothing.
+// As many keys as make whole panels, for many queries; returns how many that were.
+int panel_scores(const float* q, int c, const float* keys, int64_t stride, int n, int count, float* s) {
+  constexpr int M = VL == 16 ? 12 : VL == 8 ? 6 : 4;
+  if (count < 4 || c > DEEP) return 0;
+  float* panel = panel_memory();
+  const int whole = n / WIDE * WIDE;
+  for (int j = 0; j < whole; j += WIDE) {
+    make_panel(keys + j * stride, stride, c, panel);
+    int i = 0;
+    for (; i + M <= count; i += M) panel_tile<M>(q + i * c, c, panel, c, nullptr, s + static_cast<int64_t>(i) * n + j, n, false);
+    for (; i + 2 <= count; i += 2) panel_tile<2>(q + i * c, c, panel, c, nullptr, s + static_cast<int64_t>(i) * n + j, n, false);
+    for (; i < count; i++) panel_tile<1>(q + i * c, c, panel, c, nullptr, s + static_cast<int64_t>(i) * n + j, n, false);
+  }
+  return whole;
+}
+
 template <int M> INLINE void scores(const float* q, int c, const float* keys, int64_t stride, int begin, int end, float* s, int64_t lds) {
   int j = begin;
   for (; j + 4 <= end; j += 4) {
@@ -393,8 +491,11 @@ void softmax(float* s, int n, int begin, int end, float softcap) {
     return;
   }
   if (softcap > 0) each(end - begin, s + begin, [&](int i, int m) { return tanh(load_some(s + begin + i, m) / softcap) * softcap; });
-  float most = -INFINITY;
-  for (int i = begin; i < end; i++) most = s[i] > most ? s[i] : most;
+  vf high = splat(s[begin]);
+  int k = begin;
+  for (; k + VL <= end; k += VL) high = max(high, load(s + k));
+  float most = largest(high);
+  for (; k < end; k++) most = s[k] > most ? s[k] : most;
   each(end - begin, s + begin, [&](int i, int m) { return exp(load_some(s + begin + i, m) - most); });
   vf total{};
   int i = begin;
@@ -403,7 +504,7 @@ void softmax(float* s, int n, int begin, int end, float softcap) {
   for (; i < end; i++) t += s[i];
   const float scale = 1.0f / t;
   for (i = 0; i < begin; i++) s[i] = 0;
-  each(end - begin, s + begin, [&](int k, int m) { return load_some(s + begin + k, m) * scale; });
+  each(end - begin, s + begin, [&](int j, int m) { return load_some(s + begin + j, m) * scale; });
   for (i = end; i < n; i++) s[i] = 0;
 }
 
@@ -425,12 +526,14 @@ void attend(const Op* op, const Spans* spans, const float* queries, int64_t row_
     each(c, q + i * c, [&](int k, int m) { return load_some(from + k, m) * op->scale; });
     places[i] = out + (i0 + i) / group * out_stride + (i0 + i) % group * c;
   }
+  const int done = panel_scores(q, c, keys + begin * key_stride, key_stride, n, count, s);
   int i = 0;
-  for (; i + M <= count; i += M) scores<M>(q + i * c, c, keys, key_stride, begin, begin + n, s + static_cast<int64_t>(i) * n, n);
-  for (; i < count; i++) scores<1>(q + i * c, c, keys, key_stride, begin, begin + n, s + static_cast<int64_t>(i) * n, n);
+  for (; i + M <= count; i += M) scores<M>(q + i * c, c, keys, key_stride, begin + done, begin + n, s + static_cast<int64_t>(i) * n + done, n);
+  for (; i < count; i++) scores<1>(q + i * c, c, keys, key_stride, begin + done, begin + n, s + static_cast<int64_t>(i) * n + done, n);
   for (i = 0; i < count; i++) softmax(s + static_cast<int64_t>(i) * n, n, first(i) - begin, last(i) - begin, op->softcap);
   const float* v = values + begin * key_stride;
-  for (i = 0; i + 3 <= count; i += 3) mix_all<3>(s + static_cast<int64_t>(i) * n, n, v, key_stride, n, places + i, c);
+  for (i = 0; VL == 16 && i + 6 <= count; i += 6) mix_all<6>(s + static_cast<int64_t>(i) * n, n, v, key_stride, n, places + i, c);
+  for (; i + 3 <= count; i += 3) mix_all<3>(s + static_cast<int64_t>(i) * n, n, v, key_stride, n, places + i, c);
   for (; i < count; i++) mix_all<1>(s + static_cast<int64_t>(i) * n, n, v, key_stride, n, places + i, c);
 }
 

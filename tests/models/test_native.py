@@ -1,0 +1,186 @@
+"""The native library gives what torch gives: for each family, instruction set, cache and mask."""
+
+import threading
+
+import pytest
+import torch
+
+import qkv.backends.cpu.stack as stack
+from decoders import CACHES, CASES, CUTS, LENGTH, load, read
+from families import IDS, tiny_config
+from qkv import AutoConfig, AutoModel, AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, auto
+from qkv.backends.cpu.library import isas, library, status
+from qkv.backends.cpu.stack import steady
+from qkv.layers import Layers
+from qkv.models.text import TextModel
+
+pytestmark = pytest.mark.skipif(library() is None, reason=f"no native library: {status()}")
+# What the library leaves to torch: Granite's block scales what it adds; OLMo-2's norms span heads. And a row that sees
+# nothing, which Gemma 2 lets spread evenly: the first tokens of a text that is padded on the left.
+TORCH_ALONE = ("granite", "olmo2")
+ENCODERS = [
+    name for name in auto.FAMILIES if issubclass(auto.body_class(name), TextModel) and not name.startswith("deberta")
+]
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """How many calls the native library has taken, and a switch to torch alone."""
+
+    class Runs:
+        taken = 0
+
+        def torch(self, compute):
+            """What `compute` gives without the library."""
+            with monkeypatch.context() as patch:
+                patch.setattr(Layers, "engine", None)
+                return compute()
+
+    counted = Runs()
+
+    def run(*args):
+        found = stack.run(*args)
+        counted.taken += found is not None
+        return found
+
+    monkeypatch.setattr(Layers, "engine", staticmethod(run))
+    return counted
+
+
+@pytest.fixture(params=isas() or ["none"])
+def isa(request):
+    native = library()
+    before = native.qkv_isa()
+    assert native.qkv_use_isa(request.param.encode()) == 0
+    yield request.param
+    native.qkv_use_isa(before)
+
+
+def close(a, b, tolerance=2e-5):
+    return (a - b).abs().max() <= tolerance * max(1.0, float(b.abs().max()))
+
+
+@pytest.mark.parametrize("cuts", CUTS.values(), ids=CUTS)
+@pytest.mark.parametrize("kind", CACHES)
+@torch.inference_mode()
+def test_decoders(model, ids, mask, kind, cuts, runs):
+    def compute():
+        return read(model, ids, mask, CACHES[kind](model.config), cuts)[mask.bool()]
+
+    expected = runs.torch(compute)
+    assert close(compute(), expected)
+    if type(model).__name__.lower().startswith(TORCH_ALONE):
+        assert runs.taken == 0
+    elif model.config.model_type != "gemma2" or cuts[-1] == 1:
+        assert runs.taken > 0
+
+
+@pytest.mark.parametrize("case", ["llama", "gpt2", "gemma2", "gpt_neox"])
+@torch.inference_mode()
+def test_each_instruction_set(case, ids, isa, runs):
+    model = load(next(name for name in CASES if name.startswith(case)))
+
+    mask = torch.ones_like(ids)
+
+    def compute():
+        return read(model, ids, mask, CACHES["dynamic"](model.config), [5, 1, 6])[mask.bool()]
+
+    assert close(compute(), runs.torch(compute)) and runs.taken
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+@torch.inference_mode()
+def test_encoders(name, runs):
+    """Padding is computed as torch does, or left out: then it is zeros, and the texts are the same."""
+    model = AutoModel.from_config(tiny_config(name)).eval()
+    ids = torch.cat([IDS, IDS], dim=1)[:, :7]
+    mask = torch.ones_like(ids)
+    mask[1, 3:] = 0
+
+    def compute():
+        return model(ids, attention_mask=mask).last_hidden_state
+
+    expected = runs.torch(compute)
+    assert close(compute(), expected) and runs.taken == 1
+    with steady(padding=False):
+        packed = compute()
+    assert runs.taken == 2 and close(packed[mask.bool()], expected[mask.bool()])
+    if name not in ("bert",):
+        assert not packed[mask == 0].any()
+
+
+@pytest.mark.parametrize("width", [16, 48, 80])  # heads that fill a vector, fill some, and leave a rest
+@torch.inference_mode()
+def test_odd_sizes_and_many_rows(width, isa, runs):
+    config = GPT2Config(vocab_size=61, hidden_size=2 * width + 6, num_hidden_layers=2, num_attention_heads=2)
+    model = GPT2LMHeadModel(config).eval()
+    ids = torch.randint(61, (2, 45), generator=torch.Generator().manual_seed(0))
+    assert close(model(ids).logits, runs.torch(lambda: model(ids).logits)) and runs.taken
+
+
+@torch.inference_mode()
+def test_same_tokens_either_way(runs):
+    """Greedy, sampled and beam search, with rows of different lengths."""
+    config = AutoConfig.for_model("llama", vocab_size=300, hidden_size=48, num_hidden_layers=3, num_attention_heads=4,
+                                  num_key_value_heads=2, intermediate_size=96)  # fmt: skip
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    ids = torch.randint(3, 300, (3, 9))
+    mask = (torch.arange(9) >= torch.tensor([0, 4, 7])[:, None]).long()
+    for options in ({}, {"num_beams": 3}, {"do_sample": True, "top_k": 20}, {"prefill_chunk_size": 4}):
+
+        def compute(options=options):
+            torch.manual_seed(1)
+            return model.generate(
+                ids, attention_mask=mask, max_new_tokens=20, eos_token_id=None, pad_token_id=0, **options
+            )
+
+        before = runs.taken
+        assert torch.equal(compute(), runs.torch(compute)) and runs.taken > before
+
+
+@torch.inference_mode()
+def test_weights_are_read_where_they_are(ids, runs):
+    model = load(CASES[CASES.index("llama")] if "llama" in CASES else CASES[0])
+    before = model(ids).last_hidden_state
+    model.get_parameter("layers.0.mlp.down_proj.weight").mul_(3.0)
+    changed = model(ids).last_hidden_state
+    assert not close(changed, before) and close(changed, runs.torch(lambda: model(ids).last_hidden_state))
+
+
+@torch.inference_mode()
+def test_hooks_are_called(ids, runs):
+    model, seen = load("llama" if "llama" in CASES else CASES[0]), []
+    handle = model.get_submodule("layers.0.mlp").register_forward_hook(lambda *_: seen.append(1))
+    model(ids)
+    handle.remove()
+    assert seen == [1] and not runs.taken
+    model(ids, output_hidden_states=True)
+    assert not runs.taken
+    model(ids)
+    assert runs.taken == 1
+
+
+def test_gradients_are_torch_s(ids, runs):
+    model = load("llama" if "llama" in CASES else CASES[0])
+    model(ids).last_hidden_state.sum().backward()
+    assert not runs.taken and all(p.grad is not None for p in model.layers.parameters())
+
+
+def test_threads_share_a_model(ids):
+    model = load("llama" if "llama" in CASES else CASES[0])
+    texts = [ids[:, :n] for n in range(3, LENGTH)]
+    with torch.inference_mode():
+        expected = [model(text).last_hidden_state for text in texts]
+    wrong = []
+
+    def work(text, states):
+        with torch.inference_mode():
+            for _ in range(20):
+                if not torch.equal(model(text).last_hidden_state, states):
+                    wrong.append(text.shape)
+
+    threads = [threading.Thread(target=work, args=pair) for pair in zip(texts, expected, strict=True)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert not wrong

@@ -187,18 +187,14 @@ int panels_linear(const uint16_t*, const float*, int, const float*, int64_t, flo
 template <class W>
 void plain_linear(const W* w, const float* bias, int k, const float* x, int64_t ldx, float* y, int64_t ldy, int64_t rows, int n, int add) {
   constexpr int M = VL == 16 ? 6 : 3;
-  constexpr int FEW = 8;
+  constexpr int FEW = 4;        // more would not stay in the first-level cache beside a row of W
   constexpr int MANY = 32;      // so many are worth a panel
   constexpr int64_t BLOCK = 96;  // rows of x that stay in the second-level cache
   if (rows <= FEW) {
     if (rows == 1) return few_columns<1>(x, ldx, w, bias, k, y, ldy, n, add);
     if (rows == 2) return few_columns<2>(x, ldx, w, bias, k, y, ldy, n, add);
     if (rows == 3) return few_columns<3>(x, ldx, w, bias, k, y, ldy, n, add);
-    if (rows == 4) return few_columns<4>(x, ldx, w, bias, k, y, ldy, n, add);
-    if (rows == 5) return few_columns<5>(x, ldx, w, bias, k, y, ldy, n, add);
-    if (rows == 6) return few_columns<6>(x, ldx, w, bias, k, y, ldy, n, add);
-    if (rows == 7) return few_columns<7>(x, ldx, w, bias, k, y, ldy, n, add);
-    return few_columns<8>(x, ldx, w, bias, k, y, ldy, n, add);
+    return few_columns<4>(x, ldx, w, bias, k, y, ldy, n, add);
   }
   const int done = rows >= MANY ? panels_linear(w, bias, k, x, ldx, y, ldy, rows, n, add) : 0;
   for (int64_t begin = 0; begin < rows; begin += BLOCK) {

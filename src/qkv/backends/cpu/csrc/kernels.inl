@@ -113,7 +113,7 @@ void four_columns(const float* x, int64_t ldx, const W* w, const float* bias, in
 }
 
 // For many rows: WIDE rows of W are turned once into a panel [K][WIDE], of which each step along K multiplies M rows.
-constexpr int WIDE = 2 * VL, DEEP = 1024;  // a panel of so many columns stays in the second-level cache
+constexpr int WIDE = 2 * VL, DEEP = 128;  // columns of a panel: short chains of sums round less, and it stays in cache
 
 #if defined(__AVX2__)
 // 8 x 8: p[i * from + j] -> to[j * WIDE + i]
@@ -149,10 +149,7 @@ float* panel_memory() {
 
 template <int M> INLINE void panel_tile(const float* x, int64_t ldx, const float* panel, int k, const float* bias, float* y, int64_t ldy, bool add) {
   vf acc[M][2];
-  UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < 2; v++) {
-    acc[i][v] = bias ? load(bias + v * VL) : vf{};
-    if (add) acc[i][v] += load(y + i * ldy + v * VL);
-  }
+  UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < 2; v++) acc[i][v] = vf{};
   for (int c = 0; c < k; c++) {
     const vf a = load(panel + c * WIDE), b = load(panel + c * WIDE + VL);
     UNROLL for (int i = 0; i < M; i++) {
@@ -161,7 +158,11 @@ template <int M> INLINE void panel_tile(const float* x, int64_t ldx, const float
       acc[i][1] += s * b;
     }
   }
-  UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < 2; v++) store(y + i * ldy + v * VL, acc[i][v]);
+  UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < 2; v++) {
+    if (bias) acc[i][v] += load(bias + v * VL);
+    if (add) acc[i][v] += load(y + i * ldy + v * VL);
+    store(y + i * ldy + v * VL, acc[i][v]);
+  }
 }
 
 // As many columns as make whole panels; returns how many that were.

@@ -36,7 +36,6 @@ QKV_API int qkv_use_isa(const char* name) {
     return 0;
 }
 QKV_API int qkv_threads(int n) { return n > 0 ? threads = n : threads; }
-QKV_API int qkv_levels(int) { return 127; }
 QKV_API int qkv_linear(const void*, const float*, float*, int64_t) { return -1; }
 QKV_API int qkv_run(const void*, const void*) { return -1; }
 QKV_API void qkv_team(void*, void*, void*) {}

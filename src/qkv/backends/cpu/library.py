@@ -51,7 +51,6 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {  # name -> result, arguments; ad
     "qkv_isa": (c_char_p, []),
     "qkv_use_isa": (c_int, [c_char_p]),
     "qkv_threads": (c_int, [c_int]),
-    "qkv_levels": (c_int, [c_int]),
     "qkv_linear": (c_int, [POINTER(Matrix), c_void_p, c_void_p, c_int64]),
     "qkv_team": (None, [c_void_p, c_void_p, c_void_p]),
     "qkv_run": (c_int, [c_void_p, c_void_p]),  # addresses of structs.Program and structs.Call

@@ -57,8 +57,8 @@ int threads(int wanted) {
   return set > 0 ? set : std::max(1u, std::thread::hardware_concurrency());
 }
 
-int64_t group_of(const Matrix& m) { return m.kind == MATRIX_INT4 ? 32 : 64; }
-int levels_of(const Matrix& m) { return m.kind == MATRIX_INT8 ? kernels().levels_int8 : 127; }
+constexpr int32_t GROUP = 32;  // columns of activations that share a scale
+constexpr int LEVELS = 127;    // the largest code of an activation
 int64_t padded(int64_t k) { return (k + 63) / 64 * 64; }
 
 // Memory of a thread of the caller's, kept from call to call.
@@ -89,8 +89,8 @@ struct Layout {
   Quantised quantised(int64_t rows, int64_t width) {
     Quantised q{};
     q.codes = take<int8_t>(rows * width);
-    q.scales = take<float>(rows * (width / 32));
-    q.sums = take<float>(rows * (width / 32));
+    q.scales = take<float>(rows * (width / GROUP));
+    q.sums = take<float>(rows * (width / GROUP));
     return q;
   }
 };
@@ -148,8 +148,8 @@ struct Runner {
         break;
       case OP_QUANTISE:
         q.width = padded(op.width);
-        q.group = static_cast<int32_t>(group_of(op.matrix));
-        deal(static_cast<int>(rows), [&](int r) { k.quantise(src + r * ls, op.width, levels_of(op.matrix), &q, r); });
+        q.group = GROUP;
+        deal(static_cast<int>(rows), [&](int r) { k.quantise(src + r * ls, op.width, LEVELS, &q, r); });
         break;
       case OP_LINEAR:
         multiply(deal, op.matrix, src, ls, &q, dst, ld, rows, op.act, op.accumulate, count);
@@ -236,8 +236,6 @@ API void qkv_team(void* parallel, void* id, void* count) {
   team.parallel = reinterpret_cast<void (*)(void (*)(void*), void*, unsigned, unsigned)>(parallel);
 }
 
-API int qkv_levels(int kind) { return kind == MATRIX_INT8 ? kernels().levels_int8 : 127; }
-
 API int qkv_linear(const Matrix* m, const float* x, float* y, int64_t rows) {
   static thread_local Workspace workspace;
   if (m->kind < MATRIX_F32 || m->kind > MATRIX_INT4) return -1;
@@ -253,11 +251,11 @@ API int qkv_linear(const Matrix* m, const float* x, float* y, int64_t rows) {
     Layout real{memory};
     q = real.quantised(rows, padded(m->k));
     q.width = padded(m->k);
-    q.group = static_cast<int32_t>(group_of(*m));
+    q.group = GROUP;
   }
   Pool::run(threads(0), [&](int, int count, Pool::Barrier& barrier) {
     if (few_bits) {
-      Deal{counters}(static_cast<int>(rows), [&](int r) { kernels().quantise(x + r * static_cast<int64_t>(m->k), m->k, levels_of(*m), &q, r); });
+      Deal{counters}(static_cast<int>(rows), [&](int r) { kernels().quantise(x + r * static_cast<int64_t>(m->k), m->k, LEVELS, &q, r); });
       barrier.wait(count);
     }
     multiply(Deal{counters + 1}, *m, x, m->k, &q, y, m->n, rows, ACT_NONE, 0, count);

@@ -12,7 +12,6 @@ struct Quantised {
 
 struct Kernels {
   const char* name;
-  int32_t levels_int8;  // the largest code of activations beside int8 weights
   // Columns n0...n1-1 of y = x W^T + bias for all rows; n0 a multiple of 16.
   void (*linear)(const Matrix*, const float* x, int64_t ldx, const Quantised*, float* y, int64_t ldy, int64_t rows,
                  int n0, int n1, int act, int accumulate);

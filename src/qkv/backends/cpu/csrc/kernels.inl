@@ -215,14 +215,6 @@ void plain_linear(const W* w, const float* bias, int k, const float* x, int64_t 
 
 // ------------------------------------------------------------------------------------------------ quantised weights
 
-#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
-constexpr int LEVELS_INT8 = 127;
-#elif defined(__AVX2__)
-constexpr int LEVELS_INT8 = 63;  // 255 * 63 twice still fits the 16 bits that the instruction sums in
-#else
-constexpr int LEVELS_INT8 = 127;
-#endif
-
 // acc + the products of four unsigned and four signed bytes in each lane, exactly.
 INLINE vi dot(vi acc, vi weights, vi x) {
 #if defined(__AVX512VNNI__)
@@ -246,6 +238,27 @@ INLINE vi dot(vi acc, vi weights, vi x) {
   return acc;
 #endif
 }
+
+// The same for int8 weights, stored with 128 added, where acc began as OFFSET times the sum of x. Without VNNI pairs of
+// products are summed in 16 bits, which 255 * 127 twice would overflow: there signs go from weights to x first.
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || !defined(__AVX2__)
+constexpr int OFFSET = -128;
+INLINE vi dot_int8(vi acc, vi weights, vi x) { return dot(acc, weights, x); }
+#else
+constexpr int OFFSET = 0;
+INLINE vi dot_int8(vi acc, vi weights, vi x) {
+  const vi codes = weights ^ static_cast<int32_t>(0x80808080);
+#if defined(__AVX512BW__)
+  const __m512i c = reinterpret_cast<__m512i>(codes), v = reinterpret_cast<__m512i>(x);
+  const __m512i turned = _mm512_mask_sub_epi8(v, _mm512_movepi8_mask(c), _mm512_setzero_si512(), v);
+  return dot(acc, reinterpret_cast<vi>(_mm512_abs_epi8(c)), reinterpret_cast<vi>(turned));
+#else
+  const __m256i c = reinterpret_cast<__m256i>(codes);
+  const __m256i turned = _mm256_sign_epi8(reinterpret_cast<__m256i>(x), c);
+  return dot(acc, reinterpret_cast<vi>(_mm256_abs_epi8(c)), reinterpret_cast<vi>(turned));
+#endif
+}
+#endif
 
 INLINE vi four_codes(const int8_t* p) {
   int32_t bits;
@@ -282,23 +295,23 @@ void quantise(const float* x, int k, int levels, const Quantised* q, int64_t row
   }
 }
 
-// M rows times a panel of int8 weights; groups of 64 columns.
+// M rows times a panel of int8 weights; groups of 32 columns.
 template <int M> INLINE void int8_tile(const uint8_t* w, const Quantised* q, int64_t row, vf (&acc)[M][VECTORS]) {
-  const int groups = static_cast<int>(q->width / 64);
+  const int groups = static_cast<int>(q->width / 32);
   const int8_t* x = q->codes + row * q->width;
   for (int g = 0; g < groups; g++) {
     vi part[M][VECTORS];
     UNROLL for (int i = 0; i < M; i++) {
-      const vi offset = splat_int(-128 * static_cast<int32_t>(q->sums[(row + i) * groups + g]));
-      UNROLL for (int v = 0; v < VECTORS; v++) part[i][v] = offset;  // weights are stored with 128 added
+      const vi offset = splat_int(OFFSET * static_cast<int32_t>(q->sums[(row + i) * groups + g]));
+      UNROLL for (int v = 0; v < VECTORS; v++) part[i][v] = offset;
     }
-    for (int s = 0; s < 16; s++, w += 64) {
+    for (int s = 0; s < 8; s++, w += 64) {
       prefetch(w + AHEAD);
       vi b[VECTORS];
       UNROLL for (int v = 0; v < VECTORS; v++) b[v] = load_int(w + 4 * VL * v);
       UNROLL for (int i = 0; i < M; i++) {
-        const vi a = four_codes(x + i * q->width + 64 * g + 4 * s);
-        UNROLL for (int v = 0; v < VECTORS; v++) part[i][v] = dot(part[i][v], b[v], a);
+        const vi a = four_codes(x + i * q->width + 32 * g + 4 * s);
+        UNROLL for (int v = 0; v < VECTORS; v++) part[i][v] = dot_int8(part[i][v], b[v], a);
       }
     }
     UNROLL for (int i = 0; i < M; i++) {
@@ -535,7 +548,7 @@ void attend(const Op* op, const Spans* spans, const float* queries, int64_t row_
 }
 
 constexpr Kernels make(const char* name) {
-  return Kernels{name, LEVELS_INT8, linear, quantise, norm, rotate, gate, attend};
+  return Kernels{name, linear, quantise, norm, rotate, gate, attend};
 }
 
 }  // namespace

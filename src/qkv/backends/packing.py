@@ -10,6 +10,7 @@ int8 panels (Np/16, Kp/4, 16, 4) of code + 128; int4 blocks (Np/16, Kp/32, 320) 
 (4, 16, 4), then 16 scales and 16 minima in float16.
 """
 
+import itertools
 from typing import NamedTuple
 
 import torch
@@ -21,7 +22,8 @@ ROWS, COLUMNS = 16, 64  # what kernels fill rows and columns up to
 CHUNK = 2**15  # groups whose codes are found at a time: they fit a processor's cache
 SMALL = 2**10  # groups for which torch does not wake other threads
 LARGEST = torch.finfo(torch.float16).max
-CUTS = (0.0, 0.02, 0.04, 0.06, 0.09, 0.12)  # shares of a group's range that may be cut off at each end
+CUTS = (0.0, 0.05, 0.1)  # shares of a group's range that may be cut off at each end
+FITS = 2  # further fits of the best, each to the codes of the one before
 
 
 class Codes(NamedTuple):
@@ -75,19 +77,24 @@ def int4_codes(weight: Tensor) -> Codes:
     Raises: ValueError for NaN, and for weights beyond float16's range.
     """
     rows, columns = weight.shape
-    padding = -columns % GROUP
-    if padding:  # the last weight again, which changes no range
-        weight = torch.cat((weight, weight[:, -1:].expand(-1, padding)), dim=1)
-    found = [_searched(chunk.float()) for chunk in weight.reshape(-1, GROUP).split(CHUNK)]
-    codes, scale, minimum = (torch.cat(parts) for parts in zip(*found, strict=True))
-    codes = codes.view(rows, -1)
-    codes[:, columns:] = 0
+    whole = columns // GROUP * GROUP
+    found = [_groups(weight[:, :whole].reshape(-1, GROUP), rows)] if whole else []
+    if whole < columns:
+        codes, *numbers = _groups(weight[:, whole:], rows)
+        found.append((F.pad(codes, (0, GROUP - codes.shape[1])), *numbers))
+    codes, scale, minimum = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
     low, high = codes.view(rows, -1, 2, GROUP // 2).unbind(2)
-    return Codes((low | high << 4).view(rows, -1), scale.view(rows, -1), minimum.view(rows, -1))
+    return Codes((low | high << 4).view(rows, -1), scale, minimum)
+
+
+def _groups(w: Tensor, rows: int) -> tuple[Tensor, ...]:
+    """Codes uint8, scales and minima float16 of groups of a matrix of so many rows, each (rows,-1)."""
+    found = [_searched(chunk.float()) for chunk in w.split(CHUNK)]
+    return tuple(torch.cat(parts).view(rows, -1) for parts in zip(*found, strict=True))
 
 
 def _searched(w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Codes (M,32) uint8, scales and minima (M,) float16 of groups (M,32) float32."""
+    """Codes (M,C) uint8, scales and minima (M,) float16 of groups (M,C) float32 of C <= 32 weights."""
     low, high = w.amin(dim=1), w.amax(dim=1)
     if not (low.min() >= -LARGEST and high.max() <= LARGEST):
         raise ValueError(
@@ -95,11 +102,13 @@ def _searched(w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         )
     span, sums, squares = high - low, w.sum(dim=1), torch.linalg.vecdot(w, w)
     best = [torch.zeros_like(low), torch.zeros_like(low), torch.full_like(low, torch.inf)]
-    for cut in CUTS:
-        codes = _codes(w, span * ((1 - 2 * cut) / 15), low + span * cut)
+    for below, above in itertools.product(CUTS, CUTS):
+        codes = _codes(w, span * ((1 - below - above) / 15), low + span * below)
         best = _better(best, _fitted(w, codes, sums, squares))
-    few = _alike(w[:, :17], 1).nonzero()[:, 0]  # of 17 points of a grid of 16, two are alike
-    few = few[_alike(w[few], 16)]
+    for _ in range(FITS):
+        best = _better(best, _fitted(w, _codes(w, *best[:2]), sums, squares))
+    few = _alike(w[:, :17], w[:, :17].shape[1] - 16).nonzero()[:, 0]  # of 17 points of a grid of 16, two are alike
+    few = few[_alike(w[few], w.shape[1] - 16)]
     for some in few.split(SMALL):
         for part, better in zip(best, _on_grid(w[some], [part[some] for part in best]), strict=True):
             part[some] = better

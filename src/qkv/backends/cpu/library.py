@@ -17,7 +17,7 @@ from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_void_p
 from pathlib import Path
 from typing import Any
 
-ABI = 1  # what qkv_abi() must give; counts up in the commit that changes a function or a struct below
+ABI = 2  # what qkv_abi() must give; counts up in the commit that changes a function or a struct below
 FOLDER = Path(__file__).parent
 FILE = FOLDER / ("_native.dylib" if sys.platform == "darwin" else "_native.so")
 SOURCES = FOLDER / "csrc"

@@ -140,7 +140,7 @@ class Program:
             return
         self.linear(mlp.gate_proj, src, HIDDEN, width=2 * width)
         self.linear(mlp.up_proj, src, HIDDEN, column=width, width=2 * width, sync=True)
-        self.emit(structs.GATE, HIDDEN, GATED, sync=1, width=width, act=act)
+        self.emit(structs.GATE, HIDDEN, GATED, sync=1, own=1, width=width, act=act)
         self.widths[GATED] = max(self.widths[GATED], width)
         self.linear(mlp.down_proj, GATED, dst, add=add, sync=True)
 
@@ -152,7 +152,7 @@ class Program:
         if matrix.kind >= 2 and self.quantised != (src, matrix.k, matrix.kind):
             if self.ops:
                 self.ops[-1].sync = 1  # all have read the eight bits of before
-            self.emit(structs.QUANTISE, src, src, sync=1, width=matrix.k, matrix=matrix)
+            self.emit(structs.QUANTISE, src, src, sync=1, own=1, width=matrix.k, matrix=matrix)
             self.quantised = (src, matrix.k, matrix.kind)
         self.emit(
             structs.LINEAR, src, dst, dst_column=column, act=act, accumulate=int(add), sync=int(sync), matrix=matrix
@@ -170,7 +170,17 @@ class Program:
             if width and fields["width"] != width:
                 raise Unsupported("a norm over several heads")
         fields.setdefault("norm", structs.NORMS.index("none"))
-        self.emit(structs.NORM, src, dst, sync=1, count=count, src_column=column, dst_column=column, **fields)
+        self.emit(
+            structs.NORM,
+            src,
+            dst,
+            sync=1,
+            own=int(dst == NORMED),
+            count=count,
+            src_column=column,
+            dst_column=column,
+            **fields,
+        )
         self.widths[dst] = max(self.widths[dst], column + count * fields["width"])
         self.widths[src] = max(self.widths[src], column + count * fields["width"])
 

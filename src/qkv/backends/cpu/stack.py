@@ -146,7 +146,7 @@ def _call(
     x = x.clone(memory_format=torch.contiguous_format)
     begins = structs.Table(structs.c_int32, starts)
     call = structs.Call(rows=count * length, x=x.data_ptr(), starts=begins.address, texts=len(starts) - 1)
-    call.threads = torch.get_num_threads()
+    call.threads, call.last = torch.get_num_threads(), len(program.ops)
     call.many_spans = len(spans) > 1
     seen = structs.Table(structs.Spans, ((first.data_ptr(), last.data_ptr()) for first, last in spans))
     call.spans = seen.address

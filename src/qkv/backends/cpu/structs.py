@@ -6,7 +6,7 @@ from typing import Any
 
 from .library import Matrix
 
-NORM, QUANTISE, LINEAR, ROTATE, STORE, ATTEND, GATE = range(7)
+NORM, QUANTISE, LINEAR, ROTATE, STORE, ATTEND, GATE, EMBED = range(8)
 NORMS = ("rms", "layer", "none")
 ACTIVATIONS = ("none", "gelu", "gelu_tanh", "silu", "relu", "quick_gelu", "relu2", "tanh", "sigmoid")
 
@@ -14,8 +14,8 @@ ACTIVATIONS = ("none", "gelu", "gelu_tanh", "silu", "relu", "quick_gelu", "relu2
 class Op(Structure):
     _fields_ = [
         *((name, c_int32) for name in (
-            "kind", "src", "src_column", "dst", "dst_column", "width", "count", "act", "accumulate", "sync", "layer",
-            "heads", "kv_heads", "norm",
+            "kind", "src", "src_column", "dst", "dst_column", "width", "count", "act", "accumulate", "sync", "own",
+            "layer", "heads", "kv_heads", "norm",
         )),
         ("epsilon", c_float), ("scale", c_float), ("softcap", c_float), ("weight", c_void_p), ("bias", c_void_p),
         ("matrix", Matrix),
@@ -39,8 +39,10 @@ class Angles(Structure):
 
 class Call(Structure):
     _fields_ = [
-        ("rows", c_int64), ("x", c_void_p), ("starts", c_void_p), ("caches", c_void_p), ("angles", c_void_p),
-        ("spans", c_void_p), ("texts", c_int32), ("threads", c_int32),
+        ("rows", c_int64), *((name, c_void_p) for name in (
+            "x", "out", "tokens", "positions", "starts", "caches", "angles", "spans"
+        )),
+        ("first", c_int32), ("last", c_int32), ("texts", c_int32), ("threads", c_int32),
         ("many_angles", c_int32), ("many_spans", c_int32),
     ]  # fmt: skip
 

@@ -288,10 +288,8 @@ void quantise(const float* x, int k, int levels, const Quantised* q, int64_t row
       const vb bytes = __builtin_convertvector(c, vb);
       std::memcpy(codes + begin + i, &bytes, VL);
     }
-    int32_t s = 0;
-    for (int i = 0; i < VL; i++) s += total[i];
     q->scales[row * groups + g] = scale;
-    q->sums[row * groups + g] = static_cast<float>(s);
+    q->sums[row * groups + g] = static_cast<float>(sum_int(total));
   }
 }
 

@@ -19,9 +19,10 @@ enum Activation : int32_t {
 
 enum NormKind : int32_t { NORM_RMS, NORM_LAYER, NORM_NONE };  // none: src is only added to dst
 
-enum OpKind : int32_t { OP_NORM, OP_QUANTISE, OP_LINEAR, OP_ROTATE, OP_STORE, OP_ATTEND, OP_GATE };
+enum OpKind : int32_t { OP_NORM, OP_QUANTISE, OP_LINEAR, OP_ROTATE, OP_STORE, OP_ATTEND, OP_GATE, OP_EMBED };
 
-// One operation on numbered buffers of T rows; buffer 0 is the residual stream, which the caller gives and gets.
+// One operation on numbered buffers of T rows; buffer 0 is the residual stream, which the caller gives and gets, the
+// last one what the caller gets beside it.
 struct Op {
   int32_t kind;
   int32_t src, src_column, dst, dst_column;  // buffers, and the columns where the operands begin in them
@@ -29,13 +30,14 @@ struct Op {
   int32_t act;                               // LINEAR, GATE
   int32_t accumulate;                        // LINEAR, NORM: add to dst
   int32_t sync;                              // wait for all threads afterwards
+  int32_t own;                               // LINEAR alone reads dst: of few rows each thread has one for itself
   int32_t layer;                             // ROTATE, STORE, ATTEND: which angles, cache, and spans
   int32_t heads, kv_heads;                   // ATTEND, STORE
   int32_t norm;                              // NORM: which
   float epsilon;                             // NORM
-  float scale, softcap;                      // ATTEND; softcap 0: none
-  const float *weight, *bias;                // NORM
-  Matrix matrix;                             // LINEAR
+  float scale, softcap;                      // ATTEND; softcap 0: none. EMBED: scale, of the rows of the table
+  const float *weight, *bias;                // NORM; EMBED: weight is the table of positions (count,width), or null
+  Matrix matrix;                             // LINEAR; EMBED: the table of tokens
 };
 
 // The keys and values that a layer keeps for each text of a batch: (B,K,S,C), the last dimension dense.
@@ -52,17 +54,21 @@ struct Spans {
 };
 
 struct Angles {
-  const float *cos, *sin;  // (T,width)
+  const float *cos, *sin;  // (T,width), or a row for each position
   int64_t width;
 };
 
 struct Call {
   int64_t rows;
   float* x;               // (T,D), in and out
+  float* out;             // (T, width of the last buffer); null if that is not wanted
+  const int64_t* tokens;  // EMBED (T)
+  const int32_t* positions;  // EMBED, ROTATE (T): rows of their tables; null if ROTATE takes the row's number
   const int32_t* starts;  // (texts+1): the first row of each text, and T
   const Cache* caches;    // of each layer; null if there is none
   const Angles* angles;   // of each layer, or of all; null if nothing turns
   const Spans* spans;     // of each layer, or of all
+  int32_t first, last;    // which operations: first...last-1
   int32_t texts, threads;
   int32_t many_angles, many_spans;  // whether there are as many as layers
 };

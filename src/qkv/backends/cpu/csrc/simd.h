@@ -83,11 +83,27 @@ INLINE float sum(vf v) {
 }
 
 INLINE float largest(vf v) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_max_ps(reinterpret_cast<__m512>(v));
+#else
   float s[VL];
   store(s, v);
-  float m = s[0];
-  for (int i = 1; i < VL; i++) m = s[i] > m ? s[i] : m;
-  return m;
+  for (int w = VL / 2; w; w /= 2)
+    for (int i = 0; i < w; i++) s[i] = s[i] > s[i + w] ? s[i] : s[i + w];
+  return s[0];
+#endif
+}
+
+INLINE int32_t sum_int(vi v) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_add_epi32(reinterpret_cast<__m512i>(v));
+#else
+  int32_t s[VL];
+  std::memcpy(s, &v, sizeof s);
+  for (int w = VL / 2; w; w /= 2)
+    for (int i = 0; i < w; i++) s[i] += s[i + w];
+  return s[0];
+#endif
 }
 
 typedef float v4 __attribute__((vector_size(16)));

@@ -13,13 +13,13 @@ SRC = Path(__file__).parent.parent / "src" / "qkv"
 FOLDERS = {  # lines of Python at most
     ".": 2220,
     "assets": 10,
-    "backends": 1400,
+    "backends": 1520,  # with a step of generate() as one call
     "cli": 2060,
-    "generation": 4820,
+    "generation": 4835,
     "gguf": 800,
     "heads": 400,
     "layers": 1350,
-    "models": 2720,
+    "models": 2730,
     "pipelines": 1000,
     "preprocessing": 4450,
 }

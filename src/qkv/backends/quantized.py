@@ -204,13 +204,8 @@ class QuantizedEmbedding(Quantized):
 
     @classmethod
     def of(cls, table: nn.Embedding, dtype: torch.dtype | None = None) -> "QuantizedEmbedding":
-        """An empty one of a table's shape; a subclass that scales its rows is tried for its factor."""
-        dtype, factor = dtype or table.weight.dtype, 1.0
-        if type(table).forward is not nn.Embedding.forward:
-            probe = type(table)(1, table.embedding_dim, device="cpu", dtype=dtype)
-            with torch.no_grad():
-                probe.weight.fill_(1.0)
-                factor = float(probe(torch.zeros(1, dtype=torch.long, device="cpu"))[0, 0])
+        """An empty one of a table's shape; one that scales its rows has a `factor`."""
+        dtype, factor = dtype or table.weight.dtype, getattr(table, "factor", 1.0)
         rows, dim = table.num_embeddings, table.embedding_dim
         return cls(rows, dim, padding_idx=table.padding_idx, factor=factor, dtype=dtype, plain=type(table))
 

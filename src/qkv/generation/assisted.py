@@ -54,7 +54,7 @@ class AssistedDecoding(Search):
             own = torch.cat([self.processors(checked[:, : start + i], logits[i : i + 1]) for i in range(len(logits))])
             chosen, right = self._accepted(guesses, scores, own)
             for i, token in enumerate(chosen):
-                self.record.add(_shown(self.runner.output, len(logits), i), logits[i : i + 1], own[i : i + 1])
+                self.record.add(_shown(self.runner.output or {}, len(logits), i), logits[i : i + 1], own[i : i + 1])
                 ids = torch.cat([ids, token.view(1, 1)], dim=1)
                 self.stream(token[None])
                 done = bool(self.stopping(ids, self.record.scores).all())

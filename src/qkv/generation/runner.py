@@ -5,12 +5,13 @@ ids and scores. Shapes: B rows, T ids so far, V vocabulary.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..backends.cpu.step import Step, make_step
 from ..outputs import ModelOutput
 
 
@@ -46,7 +47,7 @@ class Runner:
         observe: "output_attentions", "output_hidden_states" if they are wanted.
         chunk: so many tokens of a long prompt are read at once, which takes less memory; all if None.
 
-    `output` is the model's last output.
+    `output` is the model's last output, or None where nothing is observed.
     """
 
     def __init__(  # noqa: PLR0913 (what reading depends on)
@@ -62,6 +63,7 @@ class Runner:
         self._padding = None if prompt.mask is None else (~prompt.mask).sum(dim=1, keepdim=True)  # (B,1)
         self._leads = {0} if self._padding is None else set(self._padding[:, 0].tolist())
         self._positions, self._types = prompt.position_ids, prompt.token_type_ids
+        self._step: Step | Literal[False] | None = None  # False once it is known that there is none
 
     def observe(self, *names: str) -> None:
         """Let the model show these in `output` too."""
@@ -87,6 +89,9 @@ class Runner:
 
         Ids may differ from those of the last call behind what `crop` left.
         """
+        scores = self._stepped(ids) if keep == 1 and self._copies == 1 else None
+        if scores is not None:
+            return scores
         copies, self._copies = self._copies, 1
         if copies > 1 and (self.cache is None or self._observe):
             self.select(torch.arange(len(ids) // copies).repeat_interleave(copies))
@@ -102,6 +107,20 @@ class Runner:
             self.select(rows)
             logits = logits.index_select(0, rows)
         return logits
+
+    def _stepped(self, ids: Tensor) -> Tensor | None:
+        """Scores (B,1,V) by the native library, where one new token of each row is all there is to read; else None."""
+        if self._step is None and self.cache is not None and self.cache.length:
+            self._step = make_step(self.model, self.cache) if self._is_plain() else False
+        if not self._step or self._observe or ids.shape[1] != self.read + 1:
+            return None
+        self.output = None
+        return self._step(ids[:, -1], self._padding)
+
+    def _is_plain(self) -> bool:
+        """Whether ids, and padding before them, are all that the model reads."""
+        given = self._encoder or any(x is not None for x in (self._embeds, self._positions, self._types))
+        return not given and (self._mask is None or bool((self._mask[:, 1:] >= self._mask[:, :-1]).all()))
 
     def _call(self, ids: Tensor, keep: int) -> ModelOutput:
         return self.model(

@@ -52,9 +52,8 @@ class Search:
         raise NotImplementedError
 
     def step(self, ids: Tensor) -> Tensor:
-        """The processed scores (B,V) of what may follow all ids (B,T)."""
+        """The processed scores (B,V) of what may follow all ids (B,T); that they are numbers, `choose` sees."""
         logits = self.runner.logits(ids)[:, -1]
-        self.check(logits)
         scores = self.processors(ids, logits)
         self.record.add(self.runner.output, logits, scores)
         return scores
@@ -68,11 +67,9 @@ class Search:
 
     def choose(self, scores: Tensor) -> Tensor:
         """The next id of each row, (B,): drawn if `do_sample`, else the best."""
-        if self.config.do_sample:
-            chosen = draw(scores, self.warpers)
-        else:
-            chosen = None if -math.inf in scores.amax(dim=1).tolist() else best(scores)
+        chosen = draw(scores, self.warpers) if self.config.do_sample else best(scores)
         if chosen is None:
+            self.check(scores)
             raise ValueError(NO_TOKEN)
         return chosen
 
@@ -81,11 +78,15 @@ class Search:
             self.streamer.put(ids.cpu())
 
 
-def best(scores: Tensor) -> Tensor:
-    """The token with the highest of scores (B,V), the first of several; (B,)"""
+def best(scores: Tensor) -> Tensor | None:
+    """The token with the highest of scores (B,V), the first of several, (B,); None if a row has none, or is NaN."""
     if scores.device.type == "cpu" and scores.dtype == torch.float32:
-        return torch.from_numpy(scores.detach().numpy().argmax(axis=1))  # ten times as fast as torch's
-    return scores.argmax(dim=-1)
+        rows = scores.detach().numpy()
+        chosen = rows.argmax(axis=1)  # ten times as fast as torch's, and that of NaN if there is one
+        found = all(-math.inf < row[at] for row, at in zip(rows, chosen, strict=True))
+        return torch.from_numpy(chosen) if found else None
+    highest, chosen = scores.max(dim=-1)
+    return chosen if bool((highest > -math.inf).all()) else None
 
 
 class Sampling(Search):

@@ -136,7 +136,10 @@ class CausalLM(TaskHead):
         self.softcap = getattr(config, softcap) if softcap else None
 
     def forward(self, body: ModelOutput, **_: Tensor | None) -> Tensor:
-        logits = linear(self.out, vars(body)["last_hidden_state"])  # (B,T,D) -> (B,T,V)
+        return self.scaled(linear(self.out, vars(body)["last_hidden_state"]))  # (B,T,D) -> (B,T,V)
+
+    def scaled(self, logits: Tensor) -> Tensor:
+        """What `out` gives, divided and bent."""
         if self.divisor is not None:
             logits = logits / self.divisor
         return logits if self.softcap is None else (logits / self.softcap).tanh() * self.softcap

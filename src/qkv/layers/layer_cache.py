@@ -3,6 +3,8 @@
 Shapes: B batch, K key/value heads, S keys, C head width.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -16,17 +18,19 @@ class LayerCache:
         room: keys to make room for at first; it grows by half when it is full.
     """
 
+    stays: ClassVar[bool] = True  # whether key number i stays at place i of the memory, as long as there is room
+
     def __init__(self, room: int = 0):
         self.room = room
         self.length = 0  # tokens read
-        self._store: Pair | None = None
+        self.store: Pair | None = None  # with the room that was made
 
     @property
     def pair(self) -> Pair | None:
         """The keys and values that are kept, (B,K,S,C) each; None before the first token."""
-        if self._store is None:
+        if self.store is None:
             return None
-        keys, values = self._store
+        keys, values = self.store
         return keys[:, :, : self.length], values[:, :, : self.length]
 
     def __getitem__(self, side: int) -> Tensor:
@@ -45,8 +49,8 @@ class LayerCache:
         """Add the keys and values of new tokens (B,K,T,C); all that the new queries may attend to (B,K,S,C)."""
         start = self.length
         if torch.is_grad_enabled() or self._frozen:  # a backward pass needs the earlier tensors unchanged
-            self._store, self.length = joined(self._kept(start), (k, v)), start + k.shape[2]
-            return self._store
+            self.store, self.length = joined(self._kept(start), (k, v)), start + k.shape[2]
+            return self.store
         store, past = self.extend(k, v)
         end = past + k.shape[2]
         for whole, new in zip(store, (k, v), strict=True):
@@ -60,10 +64,10 @@ class LayerCache:
         Returns: keys and values (B,K,>=S,C) of equal strides, 1 in the last dimension; and where the caller is to
             write the new ones, before it calls `settle`.
         """
-        check_rows(self._store, k)
+        check_rows(self.store, k)
         start, self.length = self.length, self.length + k.shape[2]
         self._make_room(start, k, v)
-        return self._store or (k, v), start
+        return self.store or (k, v), start
 
     def settle(self) -> None:
         """Keep what later tokens need of what `extend` gave."""
@@ -71,21 +75,21 @@ class LayerCache:
     @property
     def _frozen(self) -> bool:
         """Whether torch forbids to write into what is kept, since that was made in inference mode, which has ended."""
-        return self._store is not None and self._store[0].is_inference() and not torch.is_inference_mode_enabled()
+        return self.store is not None and self.store[0].is_inference() and not torch.is_inference_mode_enabled()
 
     def _kept(self, length: int) -> Pair | None:
-        return None if self._store is None else (self._store[0][:, :, :length], self._store[1][:, :, :length])
+        return None if self.store is None else (self.store[0][:, :, :length], self.store[1][:, :, :length])
 
     def _make_room(self, start: int, k: Tensor, v: Tensor) -> None:
-        have = 0 if self._store is None else self._store[0].shape[2]
-        if have >= self.length and self._store is not None and self._store[0].stride() == self._store[1].stride():
+        have = 0 if self.store is None else self.store[0].shape[2]
+        if have >= self.length and self.store is not None and self.store[0].stride() == self.store[1].stride():
             return
         size = max(self.room, self.length + (self.length // 2 if have else 0))
         grown = tuple(new.new_empty(*new.shape[:2], size, new.shape[3]) for new in (k, v))
-        if self._store is not None:
-            for new, old in zip(grown, self._store, strict=True):
+        if self.store is not None:
+            for new, old in zip(grown, self.store, strict=True):
                 new[:, :, :start] = old[:, :, :start]
-        self._store = grown[0], grown[1]
+        self.store = grown[0], grown[1]
 
     def reach(self, new: int) -> int:
         """How many keys `update` will give for `new` more tokens."""
@@ -102,15 +106,15 @@ class LayerCache:
             rows: (B',)
             start: up to this token the rows are known to be the same already, and need not be copied.
         """
-        if self._store is None:
+        if self.store is None:
             return
-        kept, rows = self.pair or self._store, rows.to(self._store[0].device)
+        kept, rows = self.pair or self.store, rows.to(self.store[0].device)
         if len(rows) == len(kept[0]) and not self._frozen:
             first = max(0, start - (self.length - kept[0].shape[2]))
             for old in (x[:, :, first:] for x in kept):
                 old.copy_(old.index_select(0, rows))
         else:  # with the room that was made
-            self._store = self._store[0].index_select(0, rows), self._store[1].index_select(0, rows)
+            self.store = self.store[0].index_select(0, rows), self.store[1].index_select(0, rows)
 
     def reset(self) -> None:
         """Forget everything; room that was made stays."""
@@ -118,7 +122,7 @@ class LayerCache:
 
     @property
     def nbytes(self) -> int:
-        return 0 if self._store is None else sum(x.nbytes for x in self._store)
+        return 0 if self.store is None else sum(x.nbytes for x in self.store)
 
 
 def check_rows(old: Pair | None, new: Tensor) -> None:
@@ -141,55 +145,57 @@ def joined(old: Pair | None, new: Pair) -> Pair:
 class WindowCache(LayerCache):
     """The last `window` keys only, for a layer that looks no further back."""
 
+    stays = False
+
     def __init__(self, window: int):
         super().__init__()
         self.window = window
 
     @property
     def pair(self) -> Pair | None:
-        return self._store
+        return self.store
 
     def update(self, k: Tensor, v: Tensor) -> Pair:
-        self._store = joined(self._store, (k, v))
+        self.store = joined(self.store, (k, v))
         self.length += k.shape[2]
-        pair = self._store
+        pair = self.store
         self.settle()
         return pair
 
     def extend(self, k: Tensor, v: Tensor) -> tuple[Pair, int]:
-        self._store = joined(self._store, (torch.empty_like(k), torch.empty_like(v)))
+        self.store = joined(self.store, (torch.empty_like(k), torch.empty_like(v)))
         self.length += k.shape[2]
-        return self._store, self._store[0].shape[2] - k.shape[2]
+        return self.store, self.store[0].shape[2] - k.shape[2]
 
     def settle(self) -> None:
-        if self._store is None:
+        if self.store is None:
             return
-        keys, values = self._store
+        keys, values = self.store
         first = max(0, keys.shape[2] - self.window + 1)  # the next query sees itself too
         kept = keys[:, :, first:], values[:, :, first:]
-        self._store = (kept[0].clone(), kept[1].clone()) if first > 1 else kept  # of a long text, not all the memory
+        self.store = (kept[0].clone(), kept[1].clone()) if first > 1 else kept  # of a long text, not all the memory
 
     def reach(self, new: int) -> int:
         return min(self.length, self.window - 1) + new
 
     def crop(self, length: int) -> None:
         drop = self.length - length
-        if drop <= 0 or self._store is None:
+        if drop <= 0 or self.store is None:
             return
         if self.length >= self.window:
             raise ValueError(
                 "this cache keeps only the last tokens of a sliding window, so it cannot be cropped: what comes before "
                 "them is gone. Use DynamicCache() without a config, which keeps all."
             )
-        keys, values = self._store
-        self._store, self.length = (keys[:, :, :length], values[:, :, :length]), length
+        keys, values = self.store
+        self.store, self.length = (keys[:, :, :length], values[:, :, :length]), length
 
     def reset(self) -> None:
-        self._store, self.length = None, 0
+        self.store, self.length = None, 0
 
     @property
     def nbytes(self) -> int:
-        return 0 if self._store is None else sum(x.untyped_storage().nbytes() for x in self._store)
+        return 0 if self.store is None else sum(x.untyped_storage().nbytes() for x in self.store)
 
 
 class StaticLayerCache(LayerCache):
@@ -213,9 +219,9 @@ class StaticLayerCache(LayerCache):
 
     def _make_room(self, start: int, k: Tensor, v: Tensor) -> None:
         old = self._kept(start)
-        if old is not None and self._store is not None and self._store[0].shape[2] == self.room:
+        if old is not None and self.store is not None and self.store[0].shape[2] == self.room:
             return
         made = k.new_zeros(*k.shape[:2], self.room, k.shape[3]), v.new_zeros(*v.shape[:2], self.room, v.shape[3])
         for new, kept in zip(made, old or (), strict=False):
             new[:, :, :start] = kept
-        self._store = made
+        self.store = made

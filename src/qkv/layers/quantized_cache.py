@@ -22,17 +22,17 @@ class QuantizedLayerCache(LayerCache):
 
     @property
     def pair(self) -> Pair | None:
-        sides = [(k.unpack(), v.unpack()) for k, v in self._packed] + ([self._store] if self._store else [])
+        sides = [(k.unpack(), v.unpack()) for k, v in self._packed] + ([self.store] if self.store else [])
         return None if not sides else (torch.cat([k for k, _ in sides], 2), torch.cat([v for _, v in sides], 2))
 
     def update(self, k: Tensor, v: Tensor) -> Pair:
-        self._store = joined(self._store, (k, v))
+        self.store = joined(self.store, (k, v))
         self.length += k.shape[2]
         whole = self.pair or (k, v)  # a step reads exact what it has just written
-        if self._store[0].shape[2] >= self.residual:
-            keys, values = (Packed.of(x, self.nbits, self.group) for x in self._store)
+        if self.store[0].shape[2] >= self.residual:
+            keys, values = (Packed.of(x, self.nbits, self.group) for x in self.store)
             self._packed.append((keys, values))
-            self._store = None
+            self.store = None
         return whole
 
     def crop(self, length: int) -> None:
@@ -41,11 +41,11 @@ class QuantizedLayerCache(LayerCache):
 
     def select(self, rows: Tensor, start: int = 0) -> None:
         self._packed = [(k.select(rows), v.select(rows)) for k, v in self._packed]
-        if self._store is not None:
-            self._store = self._store[0].index_select(0, rows), self._store[1].index_select(0, rows)
+        if self.store is not None:
+            self.store = self.store[0].index_select(0, rows), self.store[1].index_select(0, rows)
 
     def reset(self) -> None:
-        self._packed, self._store, self.length = [], None, 0
+        self._packed, self.store, self.length = [], None, 0
 
     @property
     def nbytes(self) -> int:

@@ -1,6 +1,6 @@
 """What all decoders without an encoder share: their call, with its checks, its masks and its cache."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -15,7 +15,10 @@ from .text import check_inputs, look_up, observed, wished
 
 
 class CausalModel(BaseModel):
-    """A family gives `decode`; `windows` if some layers look back only so far; `positions` if it counts its own way."""
+    """A family gives `embed`, `layers`, `norm` and perhaps `rope`, or `decode` if these are not all; `windows` if some
+    layers look back only so far; `positions` if it counts its own way; `angles` if they differ by layer."""
+
+    segments_are_tokens: ClassVar[bool] = False  # whether segment ids are looked up in the table of tokens
 
     def forward(  # noqa: PLR0913 (the reference's signature)
         self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
@@ -54,7 +57,19 @@ class CausalModel(BaseModel):
         self, x: Tensor, masks: Any, positions: Tensor, segments: Tensor | None, cache: Cache | None
     ) -> Tensor:  # fmt: skip
         """Token vectors (B,T,D), masks of all layers or of each, position ids and segment ids (B,T) -> (B,T,D)"""
-        raise NotImplementedError
+        if segments is not None and self.segments_are_tokens:
+            x = x + self.embed.token(segments)
+        return self.norm(self.layers(self.embed(x, positions), masks, self.angles(positions), cache))
+
+    def angles(self, positions: Tensor) -> Any:
+        """Of all layers, or a `PerLayer` of each, by which queries and keys at positions (B,T) are turned; or None."""
+        rope = self._modules.get("rope")
+        return None if rope is None else rope(positions)
+
+    @property
+    def is_plain_decoder(self) -> bool:
+        """Whether a call is `decode` as it stands here, so that a backend may run its parts as one."""
+        return type(self).forward is CausalModel.forward and type(self).decode is CausalModel.decode
 
     def positions(self, x: Tensor, mask: Tensor | None, past: int) -> Tensor:
         """Position ids (1,T) for token vectors (B,T,D) after `past` others, or (B,T) where the mask (B,S+T) counts."""

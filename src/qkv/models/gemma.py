@@ -32,9 +32,13 @@ class GemmaConfig(LlamaConfig):
 class ScaledEmbedding(nn.Embedding):
     """A table of tokens that gives its rows times the square root of their width: ids (B,T) -> (B,T,D)"""
 
+    @property
+    def factor(self) -> float:
+        """In the precision of the weights, as in training: in bfloat16 it is 55.5 for a width of 3072."""
+        return tensor(self.embedding_dim**0.5, dtype=self.weight.dtype, device="cpu").item()
+
     def forward(self, input: Tensor) -> Tensor:
-        # The factor has the precision of the weights, as in training: in bfloat16 it is 55.5 for a width of 3072.
-        return super().forward(input) * tensor(self.embedding_dim**0.5, dtype=self.weight.dtype, device="cpu").item()
+        return super().forward(input) * self.factor
 
 
 class GemmaModel(LlamaModel):

@@ -75,7 +75,6 @@ class Gemma3TextModel(Gemma2Model):
 
         return PerLayer(both_ways(window) for window in self.windows)
 
-    def decode(self, x: Tensor, masks: Any, positions: Tensor, segments: Tensor | None, cache: Cache | None) -> Tensor:
+    def angles(self, positions: Tensor) -> Any:
         far, near = self.rope(positions), self.local_rope(positions)
-        angles = PerLayer(far if window is None else near for window in self.windows)
-        return self.norm(self.layers(self.embed(x), masks, angles, cache))
+        return PerLayer(far if window is None else near for window in self.windows)

@@ -3,14 +3,12 @@
 Its linear layers are published as (in, out), with queries, keys and values in one tensor.
 """
 
-from typing import Any
-
-from torch import Tensor, nn
+from torch import nn
 
 from ..config import Config
 from ..heads import CausalLM, SequenceClassifier
 from ..keymap import Fused, KeyMap, transposed
-from ..layers import MLP, Attention, Cache, Embeddings, Layers, PreNormBlock
+from ..layers import MLP, Attention, Embeddings, Layers, PreNormBlock
 from .causal import CausalModel
 from .task import Head
 
@@ -54,6 +52,7 @@ def _scale(c: GPT2Config, layer: int) -> float:
 class GPT2Model(CausalModel):
     config_class = GPT2Config
     base_model_prefix = "transformer"
+    segments_are_tokens = True
     keys = KeyMap(
         {
             "wte": "embed.token",
@@ -91,8 +90,3 @@ class GPT2Model(CausalModel):
             for i in range(c.num_hidden_layers)
         )
         self.norm = nn.LayerNorm(c.hidden_size, c.layer_norm_eps)
-
-    def decode(self, x: Tensor, masks: Any, positions: Tensor, segments: Tensor | None, cache: Cache | None) -> Tensor:
-        if segments is not None:  # GPT-2 has no table of segments: they are tokens
-            x = x + self.embed.token(segments)
-        return self.norm(self.layers(self.embed(x, positions), masks, None, cache))

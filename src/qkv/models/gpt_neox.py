@@ -4,14 +4,12 @@ whose attention and MLP read the same x side by side, with rotary positions on a
 Queries, keys and values are published as one tensor, head after head.
 """
 
-from typing import Any
-
-from torch import Tensor, nn
+from torch import nn
 
 from ..config import Config
 from ..heads import CausalLM, SequenceClassifier
 from ..keymap import Interleaved, KeyMap
-from ..layers import MLP, Attention, Cache, Embeddings, Layers, ParallelBlock, PreNormBlock, Rope
+from ..layers import MLP, Attention, Embeddings, Layers, ParallelBlock, PreNormBlock, Rope
 from .causal import CausalModel
 from .task import Head
 
@@ -91,6 +89,3 @@ class GPTNeoXModel(CausalModel):
             mlp_norm=nn.LayerNorm(c.hidden_size, c.layer_norm_eps),
             dropout=c.hidden_dropout,
         )
-
-    def decode(self, x: Tensor, masks: Any, positions: Tensor, segments: Tensor | None, cache: Cache | None) -> Tensor:
-        return self.norm(self.layers(self.embed(x), masks, self.rope(positions), cache))

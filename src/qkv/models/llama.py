@@ -2,17 +2,17 @@
 sublayers, rotary positions, a gated MLP, and fewer key/value heads than heads.
 
 SmolLM2, TinyLlama and many others are Llamas. Families that are nearly Llamas subclass it and override what differs:
-`attention`, `mlp`, `block`, `norm_layer`, `windows`, `decode`.
+`attention`, `mlp`, `block`, `norm_layer`, `windows`, `angles`.
 """
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from ..config import Config
 from ..heads import CausalLM, SequenceClassifier
 from ..keymap import KeyMap, Rule
-from ..layers import Attention, Cache, Embeddings, GatedMLP, Layers, PreNormBlock, Rope
+from ..layers import Attention, Embeddings, GatedMLP, Layers, PreNormBlock, Rope
 from .causal import CausalModel
 from .task import Head
 
@@ -91,6 +91,3 @@ class LlamaModel(CausalModel):
 
     def block(self, c: Any, layer: int) -> nn.Module:
         return PreNormBlock(self.attention(c, layer), self.mlp(c), self.norm_layer(c), self.norm_layer(c))
-
-    def decode(self, x: Tensor, masks: Any, positions: Tensor, segments: Tensor | None, cache: Cache | None) -> Tensor:
-        return self.norm(self.layers(self.embed(x), masks, self.rope(positions), cache))

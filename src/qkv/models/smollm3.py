@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..layers import Cache, PerLayer
+from ..layers import PerLayer
 from .causal import windows_by_type
 from .llama import LlamaConfig, LlamaModel
 
@@ -44,10 +44,9 @@ class SmolLM3Model(LlamaModel):
         late = [not turned and c.use_sliding_window and window is not None for turned in _turned(c)]
         return windows_by_type(c, ["sliding_attention" if is_late else "full_attention" for is_late in late], window)
 
-    def decode(self, x: Tensor, masks: Any, positions: Tensor, segments: Tensor | None, cache: Cache | None) -> Tensor:
+    def angles(self, positions: Tensor) -> Any:
         angles = self.rope(positions)
-        turns = PerLayer(angles if turned else None for turned in self.turned)
-        return self.norm(self.layers(self.embed(x), masks, turns, cache))
+        return PerLayer(angles if turned else None for turned in self.turned)
 
 
 def _turned(c: Any) -> list:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..config import Config
 from ..generation.mixin import GenerationMixin
-from ..heads import TaskHead
+from ..heads import CausalLM, TaskHead
 from ..keymap import Rule
 from ..outputs import ModelOutput
 from .base import Initialised, PreTrainedModel
@@ -53,6 +53,11 @@ class BaseModel(PreTrainedModel):
     def class_name(cls, suffix: str) -> str:
         """The public class of a task of `heads`: "ForMaskedLM" of BertModel is BertForMaskedLM."""
         return cls.heads[suffix].name or cls.__name__.removesuffix("Model") + suffix
+
+    @property
+    def is_plain_decoder(self) -> bool:
+        """Whether a backend may run its parts as one: see `CausalModel`."""
+        return False
 
     @property
     def max_tokens(self) -> int | None:
@@ -100,6 +105,12 @@ class TaskModel(PreTrainedModel):
     @property
     def base_model(self) -> BaseModel:
         return self.backbone
+
+    @property
+    def is_plain_decoder(self) -> bool:
+        """Whether a backend may run body and head as one: see `CausalModel`."""
+        untouched = type(self).forward is TaskModel.forward and type(self.head).forward is CausalLM.forward
+        return untouched and self.backbone.is_plain_decoder
 
     def forward(
         self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, *, labels: Tensor | None = None,

@@ -109,13 +109,13 @@ class Program:
             raise Unsupported(f"attention of {type(attn).__name__}")
         plain(attn)
         c = attn.head_dim
-        heads, kv_heads = rows_of(attn.q_proj) // c, rows_of(attn.k_proj) // c
+        heads, kv_heads = attn.q_proj.out_features // c, attn.k_proj.out_features // c
         self.head_dim, self.kv_heads = c, kv_heads
         end = (heads + 2 * kv_heads) * c
         column = 0
         for projection in (attn.q_proj, attn.k_proj, attn.v_proj):
             self.linear(projection, src, QKV, column=column, width=end)
-            column += rows_of(projection)
+            column += projection.out_features
         self.ops[-1].sync = 1
         if attn.q_norm is not None or attn.k_norm is not None:
             self.norm(attn.q_norm, QKV, QKV, width=c, count=heads)
@@ -133,7 +133,7 @@ class Program:
         if type(mlp) not in (MLP, GatedMLP):
             raise Unsupported(f"a network of {type(mlp).__name__}")
         plain(mlp)
-        act, width = act_of(mlp.act), rows_of(mlp.up_proj)
+        act, width = act_of(mlp.act), mlp.up_proj.out_features
         if type(mlp) is MLP:
             self.linear(mlp.up_proj, src, HIDDEN, act=act, sync=True)
             self.linear(mlp.down_proj, HIDDEN, dst, add=add, sync=True)
@@ -226,10 +226,6 @@ def act_of(module: nn.Module) -> int:
     if name is None:
         raise Unsupported(f"an activation of {type(module).__name__}")
     return structs.ACTIVATIONS.index(name)
-
-
-def rows_of(module: Any) -> int:
-    return module.out_features
 
 
 def pointer(tensor: Tensor | None) -> int | None:

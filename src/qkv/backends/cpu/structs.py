@@ -71,17 +71,24 @@ class CacheTable:
 
     def __init__(self) -> None:
         self.stores: list[Any] = []
+        self.limits: list[int] = []  # up to how many keys the memory stays the same
+        self.rows = 0
         self.table = Table(LayerCaches, [])
 
     def of(self, cache: Any, like: Any) -> int:
         """The address of the table, with room in each layer for keys and values of the shape of `like` (B,K,T,C)."""
-        if len(self.stores) != len(cache):
-            self.stores, self.table = [None] * len(cache), Table(LayerCaches, [()] * len(cache))
+        rows, new = like.shape[0], like.shape[2]
+        if len(self.stores) != len(cache) or rows != self.rows:
+            self.stores, self.limits, self.rows = [None] * len(cache), [0] * len(cache), rows
+            self.table = Table(LayerCaches, [()] * len(cache))
+            self.entries = list(self.table.array)
         for i, layer in enumerate(cache):
-            store, past = layer.extend(like, like)
-            entry = self.table.array[i]
-            if store is not self.stores[i]:
-                self.stores[i] = store
+            entry, past = self.entries[i], layer.length
+            if layer.store is self.stores[i] and past + new <= self.limits[i]:
+                layer.length = past + new
+            else:
+                store, past = layer.extend(like, like)
+                self.stores[i], self.limits[i] = store, store[0].shape[2] if layer.stays else 0
                 entry.keys, entry.values = store[0].data_ptr(), store[1].data_ptr()
                 entry.batch_stride, entry.head_stride, entry.key_stride, _ = store[0].stride()
             entry.past = past

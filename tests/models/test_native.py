@@ -11,6 +11,8 @@ from families import IDS, tiny_config
 from qkv import AutoConfig, AutoModel, AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, auto
 from qkv.backends.cpu.library import isas, library, status
 from qkv.backends.cpu.stack import steady
+from qkv.backends.cpu.step import make_step
+from qkv.backends.quantize import quantize
 from qkv.layers import Layers
 from qkv.models.text import TextModel
 
@@ -18,6 +20,8 @@ pytestmark = pytest.mark.skipif(library() is None, reason=f"no native library: {
 # What the library leaves to torch: Granite's block scales what it adds; OLMo-2's norms span heads. And a row that sees
 # nothing, which Gemma 2 lets spread evenly: the first tokens of a text that is padded on the left.
 TORCH_ALONE = ("granite", "olmo2")
+# OPT has layers beside its stack, and this Phi-3 angles that depend on how long the text is.
+WITHOUT_STEPS = (*TORCH_ALONE, "opt", "phi3")
 ENCODERS = [
     name for name in auto.FAMILIES if issubclass(auto.body_class(name), TextModel) and not name.startswith("deberta")
 ]
@@ -73,6 +77,35 @@ def test_decoders(model, ids, mask, kind, cuts, runs):
         assert runs.taken == 0
     elif model.config.model_type != "gemma2" or cuts[-1] == 1:
         assert runs.taken > 0
+
+
+@pytest.mark.parametrize("how", [None, "int8", "int4"])
+@pytest.mark.parametrize("kind", CACHES)
+@torch.inference_mode()
+def test_steps(model, ids, mask, kind, how, runs):
+    """One call from ids to scores gives what the model does, for rows padded on the left too; or there is none."""
+    torch.manual_seed(0)
+    whole = AutoModelForCausalLM.from_config(model.config).eval()
+    if how is not None:
+        quantize(whole, how)
+    cache, other = (CACHES[kind](model.config) for _ in range(2))
+    whole(ids[:, :8], attention_mask=mask[:, :8], past_key_values=cache)
+    step = make_step(whole, cache)
+    if model.config.model_type in WITHOUT_STEPS:
+        assert step is False
+        return
+    whole(ids[:, :8], attention_mask=mask[:, :8], past_key_values=other)
+    padding = (mask == 0).sum(dim=1, keepdim=True)
+    for at in range(8, LENGTH):
+        given = {"attention_mask": mask[:, : at + 1], "position_ids": at - padding, "past_key_values": other}
+        expected = whole(ids[:, at : at + 1], **given).logits
+        assert close(step(ids[:, at], padding), expected) and cache.length == other.length
+        if at == 9:  # rows in another order
+            rows = torch.tensor([2, 0, 1])
+            ids, mask, padding = ids[rows], mask[rows], padding[rows]
+            cache.reorder_cache(rows)
+            other.reorder_cache(rows)
+    assert step(torch.tensor([0, 0, 10_000]), padding) is None and cache.length == other.length
 
 
 @pytest.mark.parametrize("case", ["llama", "gpt2", "gemma2", "gpt_neox"])

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ...layers import Cache, Embeddings, PerLayer, Rope
+from ...layers import Cache, Embeddings, Layers, PerLayer, Rope
 from ...layers.layer_cache import WindowCache
 from ..quantized import QuantizedEmbedding
 from . import structs
@@ -42,7 +42,7 @@ class Step:
 
     def __init__(self, model: Any, cache: Cache):
         native, base = library(), model.base_model
-        if native is None or not model.is_plain_decoder or model.device.type != "cpu":
+        if native is None or Layers.engine is None or not model.is_plain_decoder or model.device.type != "cpu":
             raise Unsupported("not a plain decoder on a CPU, or no native library")
         for module in (model, model.head, base, base.embed):
             plain(module)

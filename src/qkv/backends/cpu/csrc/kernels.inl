@@ -69,6 +69,7 @@ INLINE void tile(const float* x, int64_t ldx, const W* w, int64_t ldw, int k, vf
     vf b[N];
     UNROLL for (int j = 0; j < N; j++) b[j] = load_weight(w + j * ldw + c);
     if (N == 1) prefetch(reinterpret_cast<const char*>(w + c) + AHEAD);
+    if (N > 1 && M > 1) UNROLL for (int j = 0; j < N; j++) prefetch(w + (j + N) * ldw + c);  // the rows that come next
     UNROLL for (int i = 0; i < M; i++) {
       const vf a = load(x + i * ldx + c);
       UNROLL for (int j = 0; j < N; j++) acc[i][j] += a * b[j];
@@ -109,6 +110,15 @@ void four_columns(const float* x, int64_t ldx, const W* w, const float* bias, in
     v4_any* out = reinterpret_cast<v4_any*>(y + i * ldy);
     s += b;
     *out = add ? *out + s : s;
+  }
+}
+
+// The same for fewer rows than M.
+template <int M, class W>
+void four_columns_of(int64_t rows, const float* x, int64_t ldx, const W* w, const float* bias, int k, float* y, int64_t ldy, int add) {
+  if constexpr (M > 1) {
+    if (rows == M - 1) four_columns<M - 1>(x, ldx, w, bias, k, y, ldy, add);
+    else four_columns_of<M - 1>(rows, x, ldx, w, bias, k, y, ldy, add);
   }
 }
 
@@ -205,8 +215,7 @@ void plain_linear(const W* w, const float* bias, int k, const float* x, int64_t 
       const W* p = w + static_cast<int64_t>(j) * k;
       int64_t i = begin;
       for (; i + M <= end; i += M) four_columns<M>(x + i * ldx, ldx, p, bias ? bias + j : nullptr, k, y + i * ldy + j, ldy, add);
-      for (; i + 2 <= end; i += 2) four_columns<2>(x + i * ldx, ldx, p, bias ? bias + j : nullptr, k, y + i * ldy + j, ldy, add);
-      for (; i < end; i++) four_columns<1>(x + i * ldx, ldx, p, bias ? bias + j : nullptr, k, y + i * ldy + j, ldy, add);
+      four_columns_of<M>(end - i, x + i * ldx, ldx, p, bias ? bias + j : nullptr, k, y + i * ldy + j, ldy, add);
     }
     for (int64_t i = begin; i < end && j < n; i++)
       few_columns<1>(x + i * ldx, ldx, w + static_cast<int64_t>(j) * k, bias ? bias + j : nullptr, k, y + i * ldy + j, ldy, n - j, add);

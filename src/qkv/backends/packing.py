@@ -22,8 +22,7 @@ ROWS, COLUMNS = 16, 64  # what kernels fill rows and columns up to
 CHUNK = 2**15  # groups whose codes are found at a time: they fit a processor's cache
 SMALL = 2**10  # groups for which torch does not wake other threads
 LARGEST = torch.finfo(torch.float16).max
-CUTS = (0.0, 0.05, 0.1)  # shares of a group's range that may be cut off at each end
-FITS = 2  # further fits of the best, each to the codes of the one before
+CUTS = (0.0, 0.03)  # shares of a group's range that may be cut off at each end
 
 
 class Codes(NamedTuple):
@@ -105,8 +104,7 @@ def _searched(w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     for below, above in itertools.product(CUTS, CUTS):
         codes = _codes(w, span * ((1 - below - above) / 15), low + span * below)
         best = _better(best, _fitted(w, codes, sums, squares))
-    for _ in range(FITS):
-        best = _better(best, _fitted(w, _codes(w, *best[:2]), sums, squares))
+    best = _better(best, _fitted(w, _codes(w, *best[:2]), sums, squares))
     few = _alike(w[:, :17], w[:, :17].shape[1] - 16).nonzero()[:, 0]  # of 17 points of a grid of 16, two are alike
     few = few[_alike(w[few], w.shape[1] - 16)]
     for some in few.split(SMALL):

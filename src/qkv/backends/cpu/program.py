@@ -27,6 +27,7 @@ from ..quantized import QuantizedLinear
 from . import structs
 from .library import Matrix
 
+INT8 = 2  # the first kind of matrix that is multiplied by activations of eight bits
 X, NORMED, QKV, MIXED, HIDDEN, GATED, OUT = range(7)
 ACTS: dict[type[nn.Module], str] = {
     nn.Identity: "none", nn.SiLU: "silu", nn.ReLU: "relu", QuickGELU: "quick_gelu", SquaredReLU: "relu2",
@@ -133,26 +134,30 @@ class Program:
         if type(mlp) not in (MLP, GatedMLP):
             raise Unsupported(f"a network of {type(mlp).__name__}")
         plain(mlp)
-        act, width = act_of(mlp.act), mlp.up_proj.out_features
+        act, width, few_bits = act_of(mlp.act), mlp.up_proj.out_features, matrix_of(mlp.down_proj).kind >= INT8
         if type(mlp) is MLP:
-            self.linear(mlp.up_proj, src, HIDDEN, act=act, sync=True)
-            self.linear(mlp.down_proj, HIDDEN, dst, add=add, sync=True)
+            self.linear(mlp.up_proj, src, HIDDEN, act=0 if few_bits else act, sync=True)
+            self.linear(mlp.down_proj, HIDDEN, dst, add=add, sync=True, before={"act": act})
             return
         self.linear(mlp.gate_proj, src, HIDDEN, width=2 * width)
         self.linear(mlp.up_proj, src, HIDDEN, column=width, width=2 * width, sync=True)
+        if few_bits:
+            self.linear(mlp.down_proj, HIDDEN, dst, add=add, sync=True, before={"act": act, "count": width})
+            return
         self.emit(structs.GATE, HIDDEN, GATED, sync=1, own=1, width=width, act=act)
         self.widths[GATED] = max(self.widths[GATED], width)
         self.linear(mlp.down_proj, GATED, dst, add=add, sync=True)
 
     def linear(  # noqa: PLR0913 (where from, where to, and how)
         self, module: Any, src: int, dst: int, *, column: int = 0, width: int = 0, act: int = 0, add: bool = False,
-        sync: bool = False,
+        sync: bool = False, before: dict[str, int] | None = None,
     ) -> None:  # fmt: skip
+        """`before`: what is done to the row before it becomes eight bits, if it does."""
         matrix = matrix_of(module)
-        if matrix.kind >= 2 and self.quantised != (src, matrix.k, matrix.kind):
+        if matrix.kind >= INT8 and self.quantised != (src, matrix.k, matrix.kind):
             if self.ops:
                 self.ops[-1].sync = 1  # all have read the eight bits of before
-            self.emit(structs.QUANTISE, src, src, sync=1, own=1, width=matrix.k, matrix=matrix)
+            self.emit(structs.QUANTISE, src, src, sync=1, own=1, width=matrix.k, matrix=matrix, **(before or {}))
             self.quantised = (src, matrix.k, matrix.kind)
         self.emit(
             structs.LINEAR, src, dst, dst_column=column, act=act, accumulate=int(add), sync=int(sync), matrix=matrix

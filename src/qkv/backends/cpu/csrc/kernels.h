@@ -2,10 +2,14 @@
 #pragma once
 #include "qkv.h"
 
-// Rows of x in few bits: codes (T,Kp), and for each group of columns a scale and the scale times the sum of the codes.
+// Rows of x in few bits: codes (T,Kp), and for each group of columns a scale, the scale times the sum of the codes, and
+// what a sum of products with int8 weights begins with.
+constexpr int INT8_GROUP = 64, INT4_GROUP = 32;  // columns of activations that share a scale, by the kind of weights
+
 struct Quantised {
   int8_t* codes;
   float *scales, *sums;  // (T, Kp/group)
+  int32_t* begins;
   int64_t width;         // Kp
   int32_t group;         // columns that share a scale
 };
@@ -15,7 +19,8 @@ struct Kernels {
   // Columns n0...n1-1 of y = x W^T + bias for all rows; n0 a multiple of 16.
   void (*linear)(const Matrix*, const float* x, int64_t ldx, const Quantised*, float* y, int64_t ldy, int64_t rows,
                  int n0, int n1, int act, int accumulate);
-  void (*quantise)(const float* x, int k, int levels, const Quantised*, int64_t row);
+  // Of the activation of x, times `up` where that is not null.
+  void (*quantise)(const float* x, const float* up, int k, int act, const Quantised*, int64_t row);
   void (*norm)(const float* x, float* y, int width, const float* weight, const float* bias, float epsilon, int kind, int add);
   void (*rotate)(float* x, int heads, int head_dim, const float* cos, const float* sin, int width);
   void (*gate)(const float* gate, const float* up, float* y, int width, int act);

@@ -10,17 +10,18 @@ constexpr int AHEAD = 1024;         // bytes: one sequential stream with prefetc
 
 // ------------------------------------------------------------------------------------------------ activations
 
-INLINE vf activate(vf x, int act) {
+// f of the function that an activation stands for, so that loops in f hold no choice.
+template <class F> INLINE void activation(int act, const F& f) {
   switch (act) {
-    case ACT_GELU: return 0.5f * x * (1.0f + erf(x * 0.70710678f));
-    case ACT_GELU_TANH: return 0.5f * x * (1.0f + tanh(0.79788456f * (x + 0.044715f * x * x * x)));
-    case ACT_SILU: return x * sigmoid(x);
-    case ACT_RELU: return max(x, vf{});
-    case ACT_QUICK_GELU: return x * sigmoid(1.702f * x);
-    case ACT_RELU2: return max(x, vf{}) * max(x, vf{});
-    case ACT_TANH: return tanh(x);
-    case ACT_SIGMOID: return sigmoid(x);
-    default: return x;
+    case ACT_GELU: return f([](vf x) INLINE_LAMBDA { return 0.5f * x * (1.0f + erf(x * 0.70710678f)); });
+    case ACT_GELU_TANH: return f([](vf x) INLINE_LAMBDA { return 0.5f * x * (1.0f + tanh(0.79788456f * (x + 0.044715f * x * x * x))); });
+    case ACT_SILU: return f([](vf x) INLINE_LAMBDA { return x * sigmoid(x); });
+    case ACT_RELU: return f([](vf x) INLINE_LAMBDA { return max(x, vf{}); });
+    case ACT_QUICK_GELU: return f([](vf x) INLINE_LAMBDA { return x * sigmoid(1.702f * x); });
+    case ACT_RELU2: return f([](vf x) INLINE_LAMBDA { return max(x, vf{}) * max(x, vf{}); });
+    case ACT_TANH: return f([](vf x) INLINE_LAMBDA { return tanh(x); });
+    case ACT_SIGMOID: return f([](vf x) INLINE_LAMBDA { return sigmoid(x); });
+    default: return f([](vf x) INLINE_LAMBDA { return x; });
   }
 }
 
@@ -42,11 +43,11 @@ INLINE vf load_some(const float* p, int n) {
 }
 
 void activate_row(float* y, int n, int act) {
-  each(n, y, [&](int i, int m) { return activate(load_some(y + i, m), act); });
+  activation(act, [&](auto of) { each(n, y, [&](int i, int m) INLINE_LAMBDA { return of(load_some(y + i, m)); }); });
 }
 
 void gate(const float* g, const float* up, float* y, int n, int act) {
-  each(n, y, [&](int i, int m) { return activate(load_some(g + i, m), act) * load_some(up + i, m); });
+  activation(act, [&](auto of) { each(n, y, [&](int i, int m) INLINE_LAMBDA { return of(load_some(g + i, m)) * load_some(up + i, m); }); });
 }
 
 // ------------------------------------------------------------------------------------------------ f32 and f16 weights
@@ -248,7 +249,7 @@ INLINE vi dot(vi acc, vi weights, vi x) {
 #endif
 }
 
-// The same for int8 weights, stored with 128 added, where acc began as OFFSET times the sum of x. Without VNNI pairs of
+// The same for int8 weights, stored with 128 added, where acc began as OFFSET times the sum of x (Quantised::begins). Without VNNI pairs of
 // products are summed in 16 bits, which 255 * 127 twice would overflow: there signs go from weights to x first.
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || !defined(__AVX2__)
 constexpr int OFFSET = -128;
@@ -275,49 +276,62 @@ INLINE vi four_codes(const int8_t* p) {
   return splat_int(bits);
 }
 
-// A row of x: for each group, codes = rint(x * levels / max|x|).
-void quantise(const float* x, int k, int levels, const Quantised* q, int64_t row) {
-  const int group = q->group, groups = static_cast<int>(q->width / group);
+// A row of x: for each group, codes = rint(x * LEVELS / max|x|).
+constexpr float LEVELS = 127;  // the largest code
+
+// `of` the numbers i...i+m-1 of the row.
+template <int GROUP, class F> INLINE void quantise_groups(int k, const Quantised* q, int64_t row, const F& of) {
+  constexpr int N = GROUP / VL;
+  const int groups = static_cast<int>(q->width / GROUP);
   int8_t* codes = q->codes + row * q->width;
-  for (int g = 0; g < groups; g++) {
-    float padded[64] = {};
-    const int begin = g * group, have = k - begin < group ? (k > begin ? k - begin : 0) : group;
-    const float* p = x + begin;
-    if (have < group) {
-      std::memcpy(padded, p, 4 * have);
-      p = padded;
-    }
-    vf most{};
-    for (int i = 0; i < group; i += VL) most = max(most, abs(load(p + i)));
-    const float m = largest(most), up = m > 0 ? levels / m : 0.0f, scale = m / levels;
+  for (int g = 0; g < groups; g++, codes += GROUP) {
+    const int begin = g * GROUP;
+    vf v[N], most{};
+    if (begin + GROUP <= k) UNROLL for (int i = 0; i < N; i++) v[i] = of(begin + i * VL, VL);
+    else UNROLL for (int i = 0; i < N; i++) v[i] = begin + i * VL < k ? of(begin + i * VL, k - begin - i * VL < VL ? k - begin - i * VL : VL) : vf{};
+    UNROLL for (int i = 0; i < N; i++) most = max(most, abs(v[i]));
+    const float m = largest(most), by = m > 0 ? LEVELS / m : 0.0f, scale = m / LEVELS;
     vi total{};
-    for (int i = 0; i < group; i += VL) {
-      const vi c = rint(load(p + i) * up);
+    UNROLL for (int i = 0; i < N; i++) {
+      const vi c = rint(v[i] * by);
       total += c;
       const vb bytes = __builtin_convertvector(c, vb);
-      std::memcpy(codes + begin + i, &bytes, VL);
+      std::memcpy(codes + i * VL, &bytes, VL);
     }
+    const int32_t s = sum_int(total);
     q->scales[row * groups + g] = scale;
-    q->sums[row * groups + g] = static_cast<float>(sum_int(total));
+    q->sums[row * groups + g] = scale * static_cast<float>(s);
+    q->begins[row * groups + g] = OFFSET * s;
   }
 }
 
-// M rows times a panel of int8 weights; groups of 32 columns.
+void quantise(const float* x, const float* up, int k, int act, const Quantised* q, int64_t row) {
+  activation(act, [&](auto of) {
+    auto groups = [&](auto value) {
+      if (q->group == INT8_GROUP) quantise_groups<INT8_GROUP>(k, q, row, value);
+      else quantise_groups<INT4_GROUP>(k, q, row, value);
+    };
+    if (up) groups([&](int i, int m) INLINE_LAMBDA { return of(load_some(x + i, m)) * load_some(up + i, m); });
+    else groups([&](int i, int m) INLINE_LAMBDA { return of(load_some(x + i, m)); });
+  });
+}
+
+// M rows times a panel of int8 weights; groups of INT8_GROUP columns.
 template <int M> INLINE void int8_tile(const uint8_t* w, const Quantised* q, int64_t row, vf (&acc)[M][VECTORS]) {
-  const int groups = static_cast<int>(q->width / 32);
+  const int groups = static_cast<int>(q->width / INT8_GROUP);
   const int8_t* x = q->codes + row * q->width;
   for (int g = 0; g < groups; g++) {
     vi part[M][VECTORS];
     UNROLL for (int i = 0; i < M; i++) {
-      const vi offset = splat_int(OFFSET * static_cast<int32_t>(q->sums[(row + i) * groups + g]));
-      UNROLL for (int v = 0; v < VECTORS; v++) part[i][v] = offset;
+      const vi begin = splat_int(q->begins[(row + i) * groups + g]);
+      UNROLL for (int v = 0; v < VECTORS; v++) part[i][v] = begin;
     }
-    for (int s = 0; s < 8; s++, w += 64) {
+    for (int s = 0; s < INT8_GROUP / 4; s++, w += 64) {
       prefetch(w + AHEAD);
       vi b[VECTORS];
       UNROLL for (int v = 0; v < VECTORS; v++) b[v] = load_int(w + 4 * VL * v);
       UNROLL for (int i = 0; i < M; i++) {
-        const vi a = four_codes(x + i * q->width + 32 * g + 4 * s);
+        const vi a = four_codes(x + i * q->width + INT8_GROUP * g + 4 * s);
         UNROLL for (int v = 0; v < VECTORS; v++) part[i][v] = dot_int8(part[i][v], b[v], a);
       }
     }
@@ -350,9 +364,8 @@ template <int M> INLINE void int4_tile(const uint8_t* w, const Quantised* q, int
     UNROLL for (int v = 0; v < VECTORS; v++) {
       const vf scale = load_half(halves + VL * v), minimum = load_half(halves + PANEL + VL * v);
       UNROLL for (int i = 0; i < M; i++) {
-        const float s = q->scales[(row + i) * groups + g];
-        acc[i][v] += (s * scale) * to_float(part[i][v]);
-        acc[i][v] += minimum * (s * q->sums[(row + i) * groups + g]);
+        acc[i][v] += (q->scales[(row + i) * groups + g] * scale) * to_float(part[i][v]);
+        acc[i][v] += minimum * q->sums[(row + i) * groups + g];
       }
     }
   }

@@ -27,7 +27,8 @@ struct Op {
   int32_t kind;
   int32_t src, src_column, dst, dst_column;  // buffers, and the columns where the operands begin in them
   int32_t width, count;                      // of what is treated as one vector; how many of these stand in a row
-  int32_t act;                               // LINEAR, GATE
+                                             // QUANTISE: count is the column of what src is multiplied by, 0 for none
+  int32_t act;                               // LINEAR, GATE, QUANTISE
   int32_t accumulate;                        // LINEAR, NORM: add to dst
   int32_t sync;                              // wait for all threads afterwards
   int32_t own;                               // LINEAR alone reads dst: of few rows each thread has one for itself

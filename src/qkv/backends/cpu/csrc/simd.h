@@ -26,6 +26,7 @@ typedef float vf_any __attribute__((vector_size(VL * 4), aligned(4), may_alias))
 typedef int32_t vi_any __attribute__((vector_size(VL * 4), aligned(1), may_alias));
 
 #define INLINE inline __attribute__((always_inline))
+#define INLINE_LAMBDA __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
 INLINE vf load(const float* p) { return *reinterpret_cast<const vf_any*>(p); }
@@ -34,9 +35,16 @@ INLINE void store(float* p, vf v) { *reinterpret_cast<vf_any*>(p) = v; }
 INLINE vf splat(float x) { return x - vf{}; }
 INLINE vi splat_int(int32_t x) { return x - vi{}; }
 INLINE vf to_float(vi v) { return __builtin_convertvector(v, vf); }
-INLINE vf select(vi mask, vf a, vf b) { return reinterpret_cast<vf>((mask & reinterpret_cast<vi>(a)) | (~mask & reinterpret_cast<vi>(b))); }
-INLINE vf max(vf a, vf b) { return select(a > b, a, b); }
-INLINE vf min(vf a, vf b) { return select(a < b, a, b); }
+#if defined(__AVX512F__)
+INLINE vf max(vf a, vf b) { return reinterpret_cast<vf>(_mm512_max_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b))); }
+INLINE vf min(vf a, vf b) { return reinterpret_cast<vf>(_mm512_min_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b))); }
+#elif defined(__AVX2__)
+INLINE vf max(vf a, vf b) { return reinterpret_cast<vf>(_mm256_max_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b))); }
+INLINE vf min(vf a, vf b) { return reinterpret_cast<vf>(_mm256_min_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b))); }
+#else
+INLINE vf max(vf a, vf b) { return a > b ? a : b; }
+INLINE vf min(vf a, vf b) { return a < b ? a : b; }
+#endif
 INLINE vf abs(vf a) { return reinterpret_cast<vf>(reinterpret_cast<vi>(a) & 0x7fffffff); }
 INLINE void prefetch(const void* p) { __builtin_prefetch(p, 0, 3); }
 
@@ -155,7 +163,7 @@ INLINE vf tanh(vf x) {
   p = p * z - 5.37397155531e-2f;
   p = p * z + 1.33314422036e-1f;
   p = p * z - 3.33332819422e-1f;
-  return select(abs(x) < 0.625f, p * z * x + x, far);
+  return abs(x) < 0.625f ? p * z * x + x : far;
 }
 
 // erf to a unit in the last place, by two minimax polynomials (coefficients published by N. Juffa): near zero
@@ -174,7 +182,7 @@ INLINE vf erf(vf x) {
   q = q * t - 6.34846687e-1f;
   q = q * t - 1.28717512e-1f;
   const vf far = 1.0f - exp(q * t - t);
-  return select(t > 0.921875f, select(x < 0.0f, -far, far), near);
+  return t > 0.921875f ? (x < 0.0f ? -far : far) : near;
 }
 
 }  // namespace

@@ -30,9 +30,11 @@ parity: env real peers
 	QKV_REAL_MODELS=$(CACHE) QKV_PEER5=$(CURDIR)/.venvs/peer5/bin/python QKV_PEER4=$(CURDIR)/.venvs/peer4/bin/python $(PY) -m pytest tests/parity -rs
 
 bench: env bench-peers
+	$(PY) benchmarks/convert_ours.py .cache/bench
 	$(PY) benchmarks/run.py --short
 
 bench-full: env bench-peers real
+	$(PY) benchmarks/convert_ours.py .cache/bench
 	$(PY) benchmarks/run.py
 	$(PY) benchmarks/run.py --only accuracy
 

@@ -1,5 +1,6 @@
 """qkv. Variants: "fp32", "int8", "int4"."""
 
+from pathlib import Path
 from typing import Any
 
 from . import folder, pooled
@@ -9,8 +10,12 @@ def make(spec: dict[str, Any]) -> Any:
     return {"classify": Classifier, "embed": Embedder}.get(spec["task"], Generator)(spec)
 
 
-def options(spec: dict[str, Any]) -> dict[str, Any]:
-    return {} if spec["variant"] == "fp32" else {"quantize": spec["variant"]}
+def source(spec: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """Where a model is read from and how: from its compact folder, if convert_ours.py has made one."""
+    saved = Path(spec["cache"]) / "ours" / f"{spec['model']}-{spec['variant']}" if "cache" in spec else None
+    if saved is not None and "folder" not in spec and saved.exists():
+        return saved, {}
+    return folder(spec), {} if spec["variant"] == "fp32" else {"quantize": spec["variant"]}
 
 
 class Qkv:
@@ -48,7 +53,8 @@ class Classifier(Qkv):
         from qkv import pipeline
 
         super().__init__(spec)
-        self.pipe = pipeline("text-classification", model=str(folder(spec)), **options(spec))
+        path, options = source(spec)
+        self.pipe = pipeline("text-classification", model=str(path), **options)
 
     def run(self, job: dict[str, Any]) -> list[list[Any]]:
         return [[each["label"], each["score"]] for each in self.pipe(job["texts"], truncation=True)]
@@ -61,8 +67,9 @@ class Embedder(Qkv):
         from qkv import AutoModel, AutoTokenizer
 
         super().__init__(spec)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder(spec))
-        self.model = AutoModel.from_pretrained(folder(spec), **options(spec))
+        path, options = source(spec)
+        self.tokenizer = AutoTokenizer.from_pretrained(path)
+        self.model = AutoModel.from_pretrained(path, **options)
 
     def run(self, job: dict[str, Any]) -> list[list[float]]:
         import torch
@@ -88,7 +95,8 @@ class Generator(Qkv):
         from qkv import AutoModelForCausalLM
 
         super().__init__(spec)
-        self.model = AutoModelForCausalLM.from_pretrained(folder(spec), **options(spec))
+        path, options = source(spec)
+        self.model = AutoModelForCausalLM.from_pretrained(path, **options)
         self.model.generation_config.eos_token_id = None
 
     def run(self, job: dict[str, Any]) -> list[list[int]]:

@@ -46,7 +46,7 @@ class Step:
             raise Unsupported("not a plain decoder on a CPU, or no native library")
         for module in (model, model.head, base, base.embed):
             plain(module)
-        if any(rope.fixed[0] is None for rope in base.modules() if isinstance(rope, Rope)):
+        if any(rope.fixed[0] is None for rope in base.children() if isinstance(rope, Rope)):
             raise Unsupported("angles that depend on the length of the text")
         if not all(type(layer) in CACHES for layer in cache):
             raise Unsupported("a cache that is not made of plain keys and values")

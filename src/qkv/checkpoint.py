@@ -20,7 +20,7 @@ SAFETENSORS, BIN = "model.safetensors", "pytorch_model.bin"
 COMPACT = "model.int8.safetensors"
 INT8_ROWS = "qkv-int8-rows"  # see `int8_rows`
 QUANTIZED = {8: (COMPACT, INT8_ROWS), 4: ("model.int4.safetensors", "qkv-int4-groups")}  # docs/quantization.md
-STEP = 2**26  # bytes that are mapped at a time where nobody keeps what was read
+STEP = 2**24  # bytes that are mapped at a time where nobody keeps what was read
 
 
 def read_weights(repo: Repo, *, kept: bool = True) -> Iterator[tuple[str, Tensor]]:

@@ -20,6 +20,7 @@ from torch import Tensor
 GROUP = 32  # columns that share a scale and a minimum
 ROWS, COLUMNS = 16, 64  # what kernels fill rows and columns up to
 CHUNK = 2**15  # groups whose codes are found at a time: they fit a processor's cache
+PIECE = 2**20  # codes that change their layout at a time
 SMALL = 2**10  # groups for which torch does not wake other threads
 LARGEST = torch.finfo(torch.float16).max
 CUTS = (0.0, 0.03)  # shares of a group's range that may be cut off at each end
@@ -180,11 +181,15 @@ def _nonzero(x: Tensor) -> Tensor:
 def int8_panels(codes: Codes) -> tuple[Tensor, Tensor]:
     """Panels uint8 and scales (Np,) float32 of a matrix of eight bits."""
     rows, columns = codes.weight.shape
-    weight = codes.weight.contiguous().view(torch.uint8) ^ 0x80
-    if columns % COLUMNS or rows % ROWS:
-        weight = F.pad(weight, (0, -columns % COLUMNS, 0, -rows % ROWS), value=0x80)
-    fours = weight.view(torch.int32).view(len(weight) // ROWS, ROWS, -1)  # copied four codes at a time
-    panels = fours.transpose(1, 2).contiguous().view(torch.uint8).unflatten(2, (ROWS, 4))
+    count, width = -(-rows // ROWS), -(-columns // COLUMNS) * COLUMNS
+    panels = torch.empty(count, width // 4, ROWS, 4, dtype=torch.uint8, device=codes.weight.device)
+    step = max(PIECE // (width * ROWS), 1)  # panels at a time, so that copies of all are never there
+    for start in range(0, count, step):
+        piece = codes.weight[start * ROWS : (start + step) * ROWS].contiguous().view(torch.uint8) ^ 0x80
+        if columns % COLUMNS or len(piece) % ROWS:
+            piece = F.pad(piece, (0, width - columns, 0, -len(piece) % ROWS), value=0x80)
+        fours = piece.view(torch.int32).view(-1, ROWS, width // 4)  # copied four codes at a time
+        panels[start : start + step].flatten(2).view(torch.int32).copy_(fours.transpose(1, 2))
     return panels, F.pad(codes.scale[:, 0], (0, -rows % ROWS))
 
 

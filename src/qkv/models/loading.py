@@ -94,6 +94,7 @@ def load(
     dtype = choose_dtype(options.dtype, config, device)
     info = _fill(model, few, repo, dtype)
     _judge(model, info, repo, options)
+    model.tie_weights()  # what the file has by another name need not be drawn
     _draw_missing(model, dtype or torch.get_default_dtype())
     model.tie_weights()
     few.finish(model, dtype or torch.get_default_dtype())

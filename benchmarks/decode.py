@@ -36,7 +36,7 @@ def agree(found: Any, reference: Any) -> float:
 
 
 def run(args: Any) -> list[dict[str, Any]]:
-    results, new = [], NEW // (4 if args.short else 1)
+    results, new = [], NEW // (2 if args.short else 1)
     for model in args.models:
         entries = table.entries(ENTRIES, "generate", model, args)
         jobs = [{"prompts": data.prompts(rows, PROMPT), "new": new} for rows in args.batches]

@@ -141,10 +141,11 @@ class Program:
             return
         self.linear(mlp.gate_proj, src, HIDDEN, width=2 * width)
         self.linear(mlp.up_proj, src, HIDDEN, column=width, width=2 * width, sync=True)
-        gated = HIDDEN if few_bits else GATED
         if not few_bits:
-            self.emit(structs.GATE, HIDDEN, gated, sync=1, own=1, width=width, act=act)
-        self.linear(mlp.down_proj, gated, dst, add=add, sync=True, before={"act": act, "count": width})
+            self.emit(structs.GATE, HIDDEN, GATED, sync=1, own=1, width=width, act=act)
+        self.linear(
+            mlp.down_proj, HIDDEN if few_bits else GATED, dst, add=add, sync=True, before={"act": act, "count": width}
+        )
 
     def linear(  # noqa: PLR0913 (where from, where to, and how)
         self, module: Any, src: int, dst: int, *, column: int = 0, width: int = 0, act: int = 0, add: bool = False,

@@ -57,18 +57,14 @@ class Program:
             raise Unsupported("no blocks")
         for i, block in enumerate(layers):
             plain(block)
-            self.block(block, i)
+            if type(block) not in BLOCKS:
+                raise Unsupported(f"a block of {type(block).__name__}")
+            BLOCKS[type(block)](self, block, i)
         self.native = structs.program(self.ops, self.widths)
         self.address = structs.addressof(self.native)
         self.caches = structs.CacheTable()
 
     # ---------------------------------------------------------------------------------------------- blocks
-
-    def block(self, block: Any, layer: int) -> None:
-        build = BLOCKS.get(type(block))
-        if build is None:
-            raise Unsupported(f"a block of {type(block).__name__}")
-        build(self, block, layer)
 
     def pre_norm(self, block: Any, layer: int) -> None:
         self.norm(block.attn_norm, X, NORMED)

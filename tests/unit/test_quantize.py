@@ -145,7 +145,7 @@ def test_weights_that_have_no_codes(value, bits):
 
 def integer_product(layer, x, levels):
     """What kernels compute, with the sums of a group in integers and all else in float64."""
-    width = 64 if layer.bits == 8 else 32
+    width = 32
     x = F.pad(x, (0, -x.shape[1] % 64)).unflatten(1, (-1, width))  # (R,groups,width)
     largest = x.abs().amax(dim=2, keepdim=True)
     step = (largest / levels)[..., 0].double()

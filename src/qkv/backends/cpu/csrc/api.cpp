@@ -58,7 +58,6 @@ int threads(int wanted) {
   return set > 0 ? set : std::max(1u, std::thread::hardware_concurrency());
 }
 
-int group_of(const Matrix& m) { return m.kind == MATRIX_INT8 ? INT8_GROUP : INT4_GROUP; }
 constexpr int BUFFERS = 16;    // of a program at most
 int64_t padded(int64_t k) { return (k + 63) / 64 * 64; }
 
@@ -95,9 +94,9 @@ struct Layout {
   Quantised quantised(int64_t rows, int64_t width) {
     Quantised q{};
     q.codes = take<int8_t>(rows * width);
-    q.scales = take<float>(rows * (width / INT4_GROUP));
-    q.sums = take<float>(rows * (width / INT4_GROUP));
-    q.begins = take<int32_t>(rows * (width / INT4_GROUP));
+    q.scales = take<float>(rows * (width / FINE_GROUP));
+    q.sums = take<float>(rows * (width / FINE_GROUP));
+    q.begins = take<int32_t>(rows * (width / FINE_GROUP));
     return q;
   }
 };
@@ -174,7 +173,7 @@ struct Worker {
         break;
       case OP_QUANTISE:
         q.width = padded(op.width);
-        q.group = group_of(op.matrix);
+        q.group = op.matrix.kind == MATRIX_INT8 && !call.caches ? WIDE_GROUP : FINE_GROUP;
         deal(static_cast<int>(rows), [&](int r) { k.quantise(src + r * ls, op.count ? src + r * ls + op.count : nullptr, op.width, op.act, &q, r); });
         break;
       case OP_LINEAR:
@@ -295,7 +294,7 @@ API int qkv_linear(const Matrix* m, const float* x, float* y, int64_t rows) {
     if (pass == 0 && !(layout = Layout{workspace.need(layout.used)}).base) return -1;
   }
   q.width = padded(m->k);
-  q.group = group_of(*m);
+  q.group = FINE_GROUP;
   Pool::run(threads_wanted, [&](int id, int count, Pool::Barrier& barrier) {
     if (few_bits) {
       Deal{counters, id, count, false}(static_cast<int>(rows), [&](int r) { kernels().quantise(x + r * static_cast<int64_t>(m->k), nullptr, m->k, ACT_NONE, &q, r); });
@@ -343,7 +342,7 @@ API int qkv_run(const Program* program, const Call* call) {
   Pool::run(count, [&](int id, int n, Pool::Barrier& barrier) {
     const int64_t begin = copies > 1 ? id * call->rows : 0;  // of this thread's rows in what each has for itself
     Worker worker{*program, *call, {}, quantised, scratch + id * scratch_size};
-    const int64_t group = begin * (widest / INT4_GROUP);
+    const int64_t group = begin * (widest / FINE_GROUP);
     worker.q.codes += begin * widest, worker.q.scales += group, worker.q.sums += group, worker.q.begins += group;
     for (int b = 0; b < program->buffer_count; b++) worker.buffers[b] = buffers[b] + (own[b] ? begin * program->widths[b] : 0);
     worker.run(first, last, counters, id, n, barrier);

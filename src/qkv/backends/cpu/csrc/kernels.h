@@ -4,7 +4,9 @@
 
 // Rows of x in few bits: codes (T,Kp), and for each group of columns a scale, the scale times the sum of the codes, and
 // what a sum of products with int8 weights begins with.
-constexpr int INT8_GROUP = 64, INT4_GROUP = 32;  // columns of activations that share a scale, by the kind of weights
+// Columns of activations that share a scale: for weights of four bits, and in decoders, FINE_GROUP; in encoders, whose work is
+// products of many rows, with weights of eight bits WIDE_GROUP, which takes a tenth less time.
+constexpr int FINE_GROUP = 32, WIDE_GROUP = 64;
 
 struct Quantised {
   int8_t* codes;

@@ -308,17 +308,17 @@ template <int GROUP, class F> INLINE void quantise_groups(int k, const Quantised
 void quantise(const float* x, const float* up, int k, int act, const Quantised* q, int64_t row) {
   activation(act, [&](auto of) {
     auto groups = [&](auto value) {
-      if (q->group == INT8_GROUP) quantise_groups<INT8_GROUP>(k, q, row, value);
-      else quantise_groups<INT4_GROUP>(k, q, row, value);
+      if (q->group == WIDE_GROUP) quantise_groups<WIDE_GROUP>(k, q, row, value);
+      else quantise_groups<FINE_GROUP>(k, q, row, value);
     };
     if (up) groups([&](int i, int m) INLINE_LAMBDA { return of(load_some(x + i, m)) * load_some(up + i, m); });
     else groups([&](int i, int m) INLINE_LAMBDA { return of(load_some(x + i, m)); });
   });
 }
 
-// M rows times a panel of int8 weights; groups of INT8_GROUP columns.
-template <int M> INLINE void int8_tile(const uint8_t* w, const Quantised* q, int64_t row, vf (&acc)[M][VECTORS]) {
-  const int groups = static_cast<int>(q->width / INT8_GROUP);
+// M rows times a panel of int8 weights.
+template <int M, int GROUP> INLINE void int8_tile(const uint8_t* w, const Quantised* q, int64_t row, vf (&acc)[M][VECTORS]) {
+  const int groups = static_cast<int>(q->width / GROUP);
   const int8_t* x = q->codes + row * q->width;
   for (int g = 0; g < groups; g++) {
     vi part[M][VECTORS];
@@ -326,12 +326,12 @@ template <int M> INLINE void int8_tile(const uint8_t* w, const Quantised* q, int
       const vi begin = splat_int(q->begins[(row + i) * groups + g]);
       UNROLL for (int v = 0; v < VECTORS; v++) part[i][v] = begin;
     }
-    for (int s = 0; s < INT8_GROUP / 4; s++, w += 64) {
+    for (int s = 0; s < GROUP / 4; s++, w += 64) {
       prefetch(w + AHEAD);
       vi b[VECTORS];
       UNROLL for (int v = 0; v < VECTORS; v++) b[v] = load_int(w + 4 * VL * v);
       UNROLL for (int i = 0; i < M; i++) {
-        const vi a = four_codes(x + i * q->width + INT8_GROUP * g + 4 * s);
+        const vi a = four_codes(x + i * q->width + GROUP * g + 4 * s);
         UNROLL for (int v = 0; v < VECTORS; v++) part[i][v] = dot_int8(part[i][v], b[v], a);
       }
     }
@@ -374,8 +374,9 @@ template <int M> INLINE void int4_tile(const uint8_t* w, const Quantised* q, int
 template <int M, bool INT8>
 INLINE void panel(const Matrix* m, const uint8_t* w, int p, const Quantised* q, int64_t row, float* y, int64_t ldy, int n, int add) {
   vf acc[M][VECTORS] = {};
-  if (INT8) int8_tile<M>(w, q, row, acc);
-  else int4_tile<M>(w, q, row, acc);
+  if (!INT8) int4_tile<M>(w, q, row, acc);
+  else if (q->group == WIDE_GROUP) int8_tile<M, WIDE_GROUP>(w, q, row, acc);
+  else int8_tile<M, FINE_GROUP>(w, q, row, acc);
   for (int i = 0; i < M; i++)
     for (int v = 0; v < VECTORS && v * VL < n; v++) {
       const int j = p * PANEL + v * VL, have = n - v * VL < VL ? n - v * VL : VL;

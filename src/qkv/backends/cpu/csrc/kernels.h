@@ -2,12 +2,12 @@
 #pragma once
 #include "qkv.h"
 
-// Rows of x in few bits: codes (T,Kp), and for each group of columns a scale, the scale times the sum of the codes, and
-// what a sum of products with int8 weights begins with.
 // Columns of activations that share a scale: for weights of four bits, and in decoders, FINE_GROUP; in encoders, whose work is
 // products of many rows, with weights of eight bits WIDE_GROUP, which takes a tenth less time.
 constexpr int FINE_GROUP = 32, WIDE_GROUP = 64;
 
+// Rows of x in few bits: codes (T,Kp), and for each group of columns a scale, the scale times the sum of the codes, and
+// what a sum of products with int8 weights begins with.
 struct Quantised {
   int8_t* codes;
   float *scales, *sums;  // (T, Kp/group)

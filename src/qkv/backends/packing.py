@@ -98,14 +98,13 @@ def _searched(w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         raise ValueError(
             f"weights beyond {LARGEST:.0f}, or not a number, cannot be quantised. Is the checkpoint whole?"
         )
-    span, sums, squares = high - low, w.sum(dim=1), torch.linalg.vecdot(w, w)
-    best = _fitted(w, _codes(w, span / 15, low), sums, squares)  # cutting off ends errs less, but at large weights
+    best = _fitted(w, _codes(w, (high - low) / 15, low))  # cutting off ends errs less, but at large weights
     few = _alike(w[:, :17], w[:, :17].shape[1] - 16).nonzero()[:, 0]  # of 17 points of a grid of 16, two are alike
     few = few[_alike(w[few], w.shape[1] - 16)]
     for some in few.split(SMALL):
-        for part, better in zip(best, _on_grid(w[some], [part[some] for part in best]), strict=True):
+        for part, better in zip(best, _on_grid(w[some], [part[some] for part in best]), strict=False):
             part[some] = better
-    scale, minimum, _ = best
+    scale, minimum = best
     return _codes(w, scale, minimum).to(torch.uint8), scale.half(), minimum.half()
 
 
@@ -114,19 +113,13 @@ def _alike(w: Tensor, count: int) -> Tensor:
     return (w.sort(dim=1).values.diff(dim=1) == 0).sum(dim=1) >= count
 
 
-def _fitted(w: Tensor, codes: Tensor, sums: Tensor, squares: Tensor) -> list[Tensor]:
-    """The scale and the minimum (M,) of least squares for given codes, as float16 holds them, and their squared error.
-
-    Args:
-        sums, squares: of w over each group (M,).
-    """
-    count, total = w.shape[1], codes.sum(dim=1)
+def _fitted(w: Tensor, codes: Tensor) -> list[Tensor]:
+    """The scale and the minimum (M,) of least squares for given codes (M,C), as float16 holds them."""
+    count, sums, total = w.shape[1], w.sum(dim=1), codes.sum(dim=1)
     product, square = torch.linalg.vecdot(w, codes), torch.linalg.vecdot(codes, codes)
     scale = ((count * product - sums * total) / _nonzero(count * square - total.square())).half().float()
     minimum = ((sums - scale * total) / count).half().float()
-    error = squares - 2 * (scale * product + minimum * sums)
-    error += scale.square() * square + minimum * (2 * scale * total + count * minimum)
-    return [scale, minimum, error]
+    return [scale, minimum]
 
 
 def _on_grid(w: Tensor, best: list[Tensor]) -> list[Tensor]:
@@ -135,7 +128,7 @@ def _on_grid(w: Tensor, best: list[Tensor]) -> list[Tensor]:
     The smallest weight, or the largest one and steps downward, is some steps from the grid's first point: only that
     may have few enough digits for float16.
     """
-    best = [*best[:2], _error(w, *best[:2])]
+    best = [*best, _error(w, *best)]
     open_ends = best[2].nonzero()[:, 0]
     low, high = w.amin(dim=1), w.amax(dim=1)
     for count in range(15, 0, -1):  # steps between the two

@@ -170,17 +170,8 @@ class Program:
             if width and fields["width"] != width:
                 raise Unsupported("a norm over several heads")
         fields.setdefault("norm", structs.NORMS.index("none"))
-        self.emit(
-            structs.NORM,
-            src,
-            dst,
-            sync=1,
-            own=int(dst == NORMED),
-            count=count,
-            src_column=column,
-            dst_column=column,
-            **fields,
-        )
+        fields |= {"count": count, "src_column": column, "dst_column": column, "own": int(dst == NORMED)}
+        self.emit(structs.NORM, src, dst, sync=1, **fields)
         self.widths[dst] = max(self.widths[dst], column + count * fields["width"])
         self.widths[src] = max(self.widths[src], column + count * fields["width"])
 

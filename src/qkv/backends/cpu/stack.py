@@ -56,7 +56,7 @@ def run(layers: Layers, x: Tensor, context: tuple[Any, ...]) -> Tensor | None:
     if not _in_memory(x):
         return None
     mask, angles, cache = (*context, None, None, None)[:3]
-    program = _program(layers) if len(context) <= 3 else None
+    program = program_of(layers) if len(context) <= 3 else None
     if program is None or not (cache is None or all(type(layer) in CACHES for layer in cache)):
         return None
     spans = _spans(mask, x, len(layers), cache)
@@ -92,7 +92,7 @@ def _padding(mask: Tensor) -> bool:
     return mask.shape[1:3] == (1, 1) and not bool(mask.all())
 
 
-def _program(layers: Layers) -> Program | None:
+def program_of(layers: Layers) -> Program | None:
     held = _steady.get()
     if held is not None and id(layers) in held.programs:
         return held.programs[id(layers)]
@@ -146,14 +146,14 @@ def _call(
     x = x.clone(memory_format=torch.contiguous_format)
     begins = structs.Table(structs.c_int32, starts)
     call = structs.Call(rows=count * length, x=x.data_ptr(), starts=begins.address, texts=len(starts) - 1)
-    call.threads, call.last = torch.get_num_threads(), len(program.ops)
+    call.threads = torch.get_num_threads()
     call.many_spans = len(spans) > 1
     seen = structs.Table(structs.Spans, ((first.data_ptr(), last.data_ptr()) for first, last in spans))
     call.spans = seen.address
     if angles is not None:
         pairs = angles if isinstance(angles, PerLayer) else [angles]
-        made = {id(pair): _turned(pair, count, length) for pair in {id(pair): pair for pair in pairs}.values()}
-        turned = structs.Table(structs.Angles, (_fields(made[id(pair)]) for pair in pairs))
+        made = {id(pair): dense_angles(pair, count, length) for pair in {id(pair): pair for pair in pairs}.values()}
+        turned = structs.Table(structs.Angles, (fields_of(made[id(pair)]) for pair in pairs))
         call.angles, call.many_angles = turned.address, len(pairs) > 1
     if cache is not None:
         call.caches = program.caches.of(
@@ -166,7 +166,7 @@ def _call(
     return x
 
 
-def _turned(angles: tuple[Tensor, Tensor] | None, count: int, length: int) -> tuple[Tensor, Tensor] | None:
+def dense_angles(angles: tuple[Tensor, Tensor] | None, count: int, length: int) -> tuple[Tensor, Tensor] | None:
     """Cosines and sines (1 or B,1,T,R) -> (B*T,R) each, dense; None for a layer that does not turn."""
     if angles is None:
         return None
@@ -174,7 +174,7 @@ def _turned(angles: tuple[Tensor, Tensor] | None, count: int, length: int) -> tu
     return cos, sin
 
 
-def _fields(angles: tuple[Tensor, Tensor] | None) -> tuple[int | None, int | None, int]:
+def fields_of(angles: tuple[Tensor, Tensor] | None) -> tuple[int | None, int | None, int]:
     """The fields of structs.Angles."""
     return (None, None, 0) if angles is None else (angles[0].data_ptr(), angles[1].data_ptr(), angles[0].shape[-1])
 

@@ -16,7 +16,7 @@ from ..quantized import QuantizedEmbedding
 from . import structs
 from .library import Matrix, library
 from .program import NORMED, OUT, Program, Unsupported, X, plain, pointer
-from .stack import CACHES, _fields, _program, _turned
+from .stack import CACHES, dense_angles, fields_of, program_of
 
 SCORES = OUT + 1  # the buffer that a call gives beside the residual stream
 ANGLES = 512  # positions whose angles are computed at a time
@@ -50,13 +50,13 @@ class Step:
             raise Unsupported("angles that depend on the length of the text")
         if not all(type(layer) in CACHES for layer in cache):
             raise Unsupported("a cache that is not made of plain keys and values")
-        program = _program(base.layers)
+        program = program_of(base.layers)
         if program is None:
             raise Unsupported("layers that torch computes")
         self.native, self.model, self.base, self.cache = native, model, base, cache
         self.program = _with_ends(program, base.embed, base.norm, model.head.out)
         self.native_program = structs.program(self.program.ops, self.program.widths)
-        self.windows = base.windows
+        self.windows, self.longest = base.windows, base.max_tokens
         self.settling = [layer for layer in cache if isinstance(layer, WindowCache)]
         self.turned = 0  # positions whose angles `angles` points to
         self._rows(0, None)
@@ -78,19 +78,23 @@ class Step:
         )  # fmt: skip
 
     def __call__(self, ids: Tensor, padding: Tensor | None) -> Tensor | None:
-        """Scores (B,1,V) of what follows ids (B,), which the cache gets; None, and nothing done, for an id outside the
-        table.
+        """Scores (B,1,V) of what follows ids (B,), which the cache gets; None, and nothing done, for ids or positions
+        outside the tables, of which the model itself says what is wrong.
 
         Args:
             padding: how many keys each row does not see at its beginning (B,1), or None for none.
+
+        Raises: MemoryError; ValueError from a cache that is full or holds other rows.
         """
         if len(ids) != self.count or padding is not self.padding:
             self._rows(len(ids), padding)
         ids = ids.contiguous()
         values = ids.numpy()
+        call, total, windows = self.call, self.cache.length + 1, self.windows
         if values.min() < 0 or values.max() >= self.base.embed.token.num_embeddings:
             return None
-        call, total, windows = self.call, self.cache.length + 1, self.windows
+        if self.longest is not None and total - min(self.leads) > self.longest:
+            return None
         self.positions.array[:] = [total - 1 - lead for lead in self.leads]
         for window, (first, last) in self.seen.items():
             kept = self.cache[windows.index(window)].reach(1)
@@ -115,8 +119,8 @@ class Step:
         """Compute the angles of so many positions."""
         angles = self.base.angles(torch.arange(count, device="cpu")[None])
         pairs = angles if isinstance(angles, PerLayer) else [] if angles is None else [angles]
-        self.kept = {id(pair): _turned(pair, 1, count) for pair in pairs}
-        self.angles = structs.Table(structs.Angles, (_fields(self.kept[id(pair)]) for pair in pairs))
+        self.kept = {id(pair): dense_angles(pair, 1, count) for pair in pairs}
+        self.angles = structs.Table(structs.Angles, (fields_of(self.kept[id(pair)]) for pair in pairs))
         self.turned = count
 
 
@@ -134,8 +138,8 @@ def _with_ends(layers: Program, embed: Any, norm: nn.Module, out: nn.Module) -> 
     if positions is not None:
         plain(positions)
     made.emit(
-        structs.EMBED, X, X, sync=1, scale=factor, matrix=table, count=2**31 - 1 if positions is None else
-        positions.num_embeddings, weight=None if positions is None else pointer(positions.weight),
+        structs.EMBED, X, X, sync=1, scale=factor, matrix=table,
+        weight=None if positions is None else pointer(positions.weight),
     )  # fmt: skip
     made.ops += layers.ops
     if type(norm) is not nn.Identity:

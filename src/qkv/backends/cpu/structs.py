@@ -42,7 +42,7 @@ class Call(Structure):
         ("rows", c_int64), *((name, c_void_p) for name in (
             "x", "out", "tokens", "positions", "starts", "caches", "angles", "spans"
         )),
-        ("first", c_int32), ("last", c_int32), ("texts", c_int32), ("threads", c_int32),
+        ("texts", c_int32), ("threads", c_int32),
         ("many_angles", c_int32), ("many_spans", c_int32),
     ]  # fmt: skip
 

@@ -69,7 +69,6 @@ struct Call {
   const Cache* caches;    // of each layer; null if there is none
   const Angles* angles;   // of each layer, or of all; null if nothing turns
   const Spans* spans;     // of each layer, or of all
-  int32_t first, last;    // which operations: first...last-1
   int32_t texts, threads;
   int32_t many_angles, many_spans;  // whether there are as many as layers
 };

@@ -26,6 +26,7 @@ from qkv import (
 )
 from qkv.assets import __file__ as ASSETS
 from qkv.backends import packing, quantized
+from qkv.backends.cpu import structs
 from qkv.backends.cpu.library import isas, library, status
 from qkv.backends.quantize import bits_of
 from qkv.backends.quantized import Quantized, QuantizedEmbedding, QuantizedLinear
@@ -143,13 +144,17 @@ def test_weights_that_have_no_codes(value, bits):
 # ------------------------------------------------------------------------------------------------------ products
 
 
-def integer_product(layer, x, levels):
-    """What kernels compute, with the sums of a group in integers and all else in float64."""
-    width = 32
+def integer_product(layer, x, width=32):
+    """What kernels compute, with the sums of a group in integers and all else in float64.
+
+    width: columns of x in a group.
+    """
+    levels = 127
     x = F.pad(x, (0, -x.shape[1] % 64)).unflatten(1, (-1, width))  # (R,groups,width)
     largest = x.abs().amax(dim=2, keepdim=True)
     step = (largest / levels)[..., 0].double()
-    q = torch.where(largest > 0, (x * (levels / largest)).round(), 0.0).long()
+    by = torch.full_like(largest, levels) / largest  # a number by a tensor is a product with the reciprocal in torch
+    q = torch.where(largest > 0, (x * by).round(), 0.0).long()
     codes = layer.codes()
     if layer.bits == 8:
         weight = F.pad(codes.weight.long(), (0, -layer.columns % 64)).unflatten(1, (-1, width))
@@ -196,7 +201,6 @@ def test_native_product_is_the_integer_one(isa, bits, kind):
     before = engine.qkv_isa()
     assert engine.qkv_use_isa(isa.encode()) == 0
     try:
-        levels = 127
         shapes = [(1, 1), (3, 5), (16, 64), (31, 63), (65, 129), (100, 300), (257, 191), (40, 1000)]
         for number, (n, k) in enumerate(shapes):
             layer = QuantizedLinear.from_linear(drawn(n, k, seed=number), None if number % 2 else drawn(n), bits).eval()
@@ -204,10 +208,43 @@ def test_native_product_is_the_integer_one(isa, bits, kind):
                 extremes(layer)
             for rows in (*range(1, 10), 13, 16, 17, 31, 32, 33, 64, 70):
                 x = inputs(rows, k, "largest" if kind == "extreme codes" else kind)
-                y, expected = layer._native(x), integer_product(layer, x, levels)
+                y, expected = layer._native(x), integer_product(layer, x)
                 assert y is not None and y.dtype == torch.float32
                 limit = 1e-5 * float(expected.abs().max().clamp(min=1e-30))
                 assert float((y - expected).abs().max()) <= limit, (n, k, rows)
+    finally:
+        assert engine.qkv_use_isa(before) == 0
+
+
+@native
+@pytest.mark.parametrize("isa", isas() or [""])
+@pytest.mark.parametrize("gated", [False, True])
+@pytest.mark.parametrize("act", ["none", "relu"])
+def test_native_product_of_an_encoder_is_the_integer_one(isa, bits, act, gated):
+    """Where no keys are kept: activations in groups of 64 for weights of eight bits, made on the way to these."""
+    engine = library()
+    before = engine.qkv_isa()
+    assert engine.qkv_use_isa(isa.encode()) == 0
+    try:
+        for n, k, rows in [(1, 1, 1), (16, 64, 2), (31, 63, 3), (65, 129, 17), (100, 300, 70), (257, 191, 9)]:
+            layer = QuantizedLinear.from_linear(drawn(n, k, seed=rows), drawn(n), bits).eval()
+            x = drawn(rows, 2 * k, seed=n)
+            y = torch.empty(rows, n)
+            how = {"act": structs.ACTIVATIONS.index(act), "count": k if gated else 0, "matrix": layer.matrix()}
+            ops = [
+                structs.Op(kind=structs.QUANTISE, width=k, sync=1, own=1, **how),
+                structs.Op(kind=structs.LINEAR, dst=1, matrix=layer.matrix()),
+            ]
+            program, span = structs.program(ops, [2 * k, n]), torch.ones(rows, dtype=torch.int32)
+            starts = structs.Table(structs.c_int32, [0, rows])
+            spans = structs.Table(structs.Spans, [(span.data_ptr(), span.data_ptr())])
+            call = structs.Call(rows=rows, x=x.data_ptr(), out=y.data_ptr(), starts=starts.address, texts=1)
+            call.spans, call.threads = spans.address, 2
+            assert engine.qkv_run(structs.addressof(program), structs.addressof(call)) == 0
+            made = x[:, :k].relu() if act == "relu" else x[:, :k]
+            made = made * x[:, k:] if gated else made
+            expected = integer_product(layer, made, 64 if bits == 8 else 32)
+            assert float((y - expected).abs().max()) <= 1e-5 * float(expected.abs().max()), (n, k, rows)
     finally:
         assert engine.qkv_use_isa(before) == 0
 

@@ -7,6 +7,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from qkv import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 from qkv.cli.app import app
 from qkv.cli.bench import measure
 from tiny_text import make_text
@@ -47,6 +48,18 @@ def test_a_classifier_in_a_pipe(tiny):
     assert [line[0] for line in lines[1:]] == ["qkv fp32", "qkv int8"]
     assert lines[1][-1] == "1.00"
     assert all(len(line) == 6 for line in lines)
+
+
+def test_a_folder_of_few_bits(tiny, decoder, tmp_path):
+    """Float32 is measured in floats, its own bits as they are, and other bits are a row that says why not."""
+    AutoModelForCausalLM.from_pretrained(decoder, quantize="int8").save_pretrained(tmp_path / "decoder")
+    rows = json.loads(qkv(tmp_path / "decoder", *FEW, "--json").stdout)["rows"]
+    assert ["quantised already" in row.get("absent", "") for row in rows] == [False, False, True]
+    assert "absent" not in rows[0] and "absent" not in rows[1]
+    AutoModelForSequenceClassification.from_pretrained(tiny, quantize="int8").save_pretrained(tmp_path / "classifier")
+    AutoTokenizer.from_pretrained(tiny).save_pretrained(tmp_path / "classifier")
+    rows = json.loads(qkv(tmp_path / "classifier", *FEW, "--json").stdout)["rows"]
+    assert [(row["precision"], "absent" in row) for row in rows] == [("fp32", False), ("int8", False)]
 
 
 def test_a_peer_that_is_not_there_is_a_row_that_says_so(decoder):

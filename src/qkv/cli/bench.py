@@ -33,14 +33,16 @@ def peak():
         import resource
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 try:
-    start, options = time.perf_counter(), {} if spec["precision"] == "fp32" else {"quantize": spec["precision"]}
-    ours = spec["package"] == "qkv"
+    start, ours = time.perf_counter(), spec["package"] == "qkv"
+    plain = {"dequantize": True} if ours else {}  # a saved folder may have few bits
+    options = plain if spec["precision"] == "fp32" else {"quantize": spec["precision"]}
     if spec["task"] == "text-classification":
         if ours:
             from qkv import pipeline
         else:
             from transformers import pipeline
         pipe = pipeline("text-classification", model=spec["model"], device="cpu", **options)
+        model = pipe.model
         words = "this film was a long and quiet story about people who never say what they want".split()
         texts = [" ".join(words[i % len(words)] for i in range(3 + n * n * 147 // 529)) for n in range(24)]
         work, job = len(texts), lambda: pipe(texts, truncation=True)
@@ -61,6 +63,10 @@ try:
     threads = torch.get_num_threads()
     if ours:
         from qkv.backends.cpu.library import library
+        from qkv.backends.quantize import bits_of
+        kind = {None: "fp32", 8: "int8", 4: "int4"}[bits_of(model)]
+        if kind != spec["precision"]:
+            raise RuntimeError(f"loaded in {kind} where {spec['precision']} was to be measured")
         if library() is not None:
             threads = max(threads, library().qkv_threads(spec["threads"]))
     job()

@@ -53,7 +53,7 @@ _FIELD = (
 )
 FIELD = frozenset(_FIELD.split())
 ASSETS = Path(__file__).parent.parent / "assets"
-MODEL_ARGUMENTS = ("dtype", "torch_dtype", "device_map", "quantize")
+MODEL_ARGUMENTS = ("dtype", "torch_dtype", "device_map", "quantize", "dequantize")
 UNUSED = ("framework", "use_fast", "feature_extractor", "image_processor", "processor", "pipeline_class")
 
 
@@ -69,8 +69,8 @@ def pipeline(
         config, tokenizer: as names or objects, if not the model's own.
         device: -1 or "cpu", 0 or "cuda:0", a torch.device, "auto"; CPU if None.
         model_kwargs: passed to from_pretrained.
-        options: revision, token, cache_dir, local_files_only, dtype, device_map, quantize ("int8" or "int4"); the rest
-            are the task's.
+        options: revision, token, cache_dir, local_files_only, dtype, device_map, quantize ("int8" or "int4"),
+            dequantize; the rest are the task's.
 
     Raises: KeyError for an unknown task; OSError if the model is not found; ValueError if it cannot do the task.
     """

@@ -61,16 +61,23 @@ OPT_350M = OPT | dict(word_embed_proj_dim=20, do_layer_norm_before=False)
 OPT_BARE = OPT | dict(enable_bias=False, layer_norm_elementwise_affine=False, _remove_final_layer_norm=True)
 CLASSIFIER, MASKED, GENERATOR = "ForSequenceClassification", "ForMaskedLM", "ForConditionalGeneration"
 CAUSAL = "ForCausalLM"
+TOKENS, ANSWERS, CHOICE, NEXT = (
+    "ForTokenClassification",
+    "ForQuestionAnswering",
+    "ForMultipleChoice",
+    "ForNextSentencePrediction",
+)
+ENCODER = (CLASSIFIER, MASKED, TOKENS, ANSWERS, CHOICE)
 
 CASES = {  # name: (stem of the reference's classes, config, heads)
-    "bert": ("Bert", TINY, (CLASSIFIER, MASKED)),
-    "distilbert": ("DistilBert", DISTIL, (CLASSIFIER, MASKED)),
-    "roberta": ("Roberta", ROBERTA, (CLASSIFIER, MASKED)),
-    "xlm-roberta": ("XLMRoberta", ROBERTA, (CLASSIFIER,)),
-    "camembert": ("Camembert", ROBERTA, (CLASSIFIER,)),
+    "bert": ("Bert", TINY, (*ENCODER, NEXT, "ForPreTraining")),
+    "distilbert": ("DistilBert", DISTIL, ENCODER),
+    "roberta": ("Roberta", ROBERTA, ENCODER),
+    "xlm-roberta": ("XLMRoberta", ROBERTA, (CLASSIFIER, TOKENS)),
+    "camembert": ("Camembert", ROBERTA, (CLASSIFIER, ANSWERS)),
     "gpt2": ("GPT2", GPT2, (CLASSIFIER, "LMHeadModel")),
     "gpt2-scaled": ("GPT2", GPT2 | dict(scale_attn_by_inverse_layer_idx=True, n_inner=48), ()),
-    "deberta-v2": ("DebertaV2", DEBERTA, (CLASSIFIER, MASKED)),
+    "deberta-v2": ("DebertaV2", DEBERTA, ENCODER),
     "deberta-v2-xlarge": ("DebertaV2", DEBERTA_XLARGE, (CLASSIFIER,)),
     "llama": ("Llama", LLAMA_BIASED, (CLASSIFIER, CAUSAL)),
     "llama-by-4.57": ("Llama", LLAMA | LINEAR, (CAUSAL,)),
@@ -115,13 +122,27 @@ def inputs(stem: str, pad: int) -> dict[str, torch.Tensor]:
     return batch
 
 
+def targets(suffix: str, given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What a head's loss takes."""
+    ids, few = given.get("decoder_input_ids", given["input_ids"]), torch.tensor([0, 1, 2, 1])
+    if suffix == TOKENS:
+        return {"labels": ids % 3}
+    if suffix == ANSWERS:
+        return {"start_positions": few, "end_positions": few + 3}
+    if suffix == CHOICE:
+        return {"labels": torch.tensor([1, 0, 1, 1])}
+    if suffix == "ForPreTraining":
+        return {"labels": ids, "next_sentence_label": few % 2}
+    return {"labels": few if suffix == CLASSIFIER else few % 2 if suffix == NEXT else ids}
+
+
 def widen(model: torch.nn.Module) -> None:
     for parameter in model.parameters():
         with torch.no_grad():
             torch.nn.init.normal_(parameter, mean=float(parameter.dim() == 1) * 0.5, std=0.3)
 
 
-def training(model: torch.nn.Module, config: ref.PretrainedConfig, given: dict, labels: torch.Tensor) -> torch.Tensor:
+def training(model: torch.nn.Module, config: ref.PretrainedConfig, given: dict, wanted: dict) -> torch.Tensor:
     """The losses of four AdamW steps without dropout, on the rows that hold a token."""
     config = copy.deepcopy(config)
     for name, value in vars(config).items():
@@ -131,10 +152,11 @@ def training(model: torch.nn.Module, config: ref.PretrainedConfig, given: dict, 
     copied.load_state_dict(model.state_dict())
     optimizer = torch.optim.AdamW(copied.parameters(), lr=1e-3)
     rows, losses = [0, 1, 3], []
-    if labels.shape == given["attention_mask"].shape:
-        labels = labels.masked_fill(given["attention_mask"] == 0, -100)
+    padding = given["attention_mask"] == 0
+    wanted = {key: v.masked_fill(padding, -100) if v.shape == padding.shape else v for key, v in wanted.items()}
+    batch = {key: value[rows] for key, value in (given | wanted).items()}
     for _ in range(4):
-        loss = copied(**{key: value[rows] for key, value in given.items()}, labels=labels[rows]).loss
+        loss = copied(**batch).loss
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -150,6 +172,7 @@ def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None
     pad = config.pad_token_id if config.pad_token_id is not None else 0
     batch = inputs(stem, pad)
     for suffix in ("Model", *heads):
+        config.num_labels = 2 if suffix == ANSWERS else settings.get("num_labels", 2)
         cls = getattr(ref, stem + suffix, None) or getattr(ref, stem.removesuffix("Text") + suffix)
         model = cls(copy.deepcopy(config)).eval()
         widen(model)
@@ -159,11 +182,12 @@ def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None
             given.pop("decoder_input_ids")
             given["input_ids"] = given["input_ids"].clone()
             given["input_ids"][:, -1] = config.eos_token_id  # the head reads the state at the last </s>
-        labels = given.get("decoder_input_ids", given["input_ids"])
-        labels = torch.tensor([0, 1, 2, 1]) if suffix == "ForSequenceClassification" else labels
-        if suffix != "Model":
+        wanted = {} if suffix == "Model" else targets(suffix, given)
+        if suffix == CHOICE:  # the rows, and the same backwards: (B,2,T)
+            given = {key: torch.stack((value, value.flip(0)), dim=1) for key, value in given.items()}
+        if wanted:
             with torch.no_grad():
-                loss = model(**given, labels=labels).loss
+                loss = model(**given, **wanted).loss
         with torch.no_grad():
             out = model(**given, output_hidden_states=True)
         eager = cls(copy.deepcopy(config)).eval()  # only it gives attention weights
@@ -180,7 +204,8 @@ def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None
             elif isinstance(value, tuple) and all(isinstance(v, torch.Tensor) for v in value):
                 expected |= {f"{key}.{i}": v for i, v in enumerate(value)}
         if suffix != "Model":
-            expected |= {"labels": labels, "loss": loss, "training": training(model, config, given, labels)}
+            expected |= {"loss": loss, "training": training(model, config, given, wanted)}
+            expected |= {f"target.{key}": value for key, value in wanted.items()}
         save_file({k: v.contiguous().clone() for k, v in expected.items()}, target / "expected.safetensors")
         (target / "generation_config.json").unlink(missing_ok=True)
     print(f"{name}: {sum(f.stat().st_size for f in folder.rglob('*') if f.is_file()) / 1024:.0f} kB")

@@ -11,17 +11,17 @@ from pathlib import Path
 SRC = Path(__file__).parent.parent / "src" / "qkv"
 
 FOLDERS = {  # lines of Python at most
-    ".": 2220,
+    ".": 2450,  # with the outputs and Auto classes of text understanding
     "assets": 10,
     "backends": 1520,  # with a step of generate() as one call
-    "cli": 2060,
+    "cli": 2400,
     "generation": 4835,
     "gguf": 800,
-    "heads": 400,
-    "layers": 1350,
-    "models": 2730,
-    "pipelines": 1000,
-    "preprocessing": 4450,
+    "heads": 600,
+    "layers": 1500,
+    "models": 4200,
+    "pipelines": 2900,
+    "preprocessing": 4900,
 }
 FILES = {  # where a file may differ from its folder's cap
     "models/deberta_v2.py": 200,  # the only attention of its kind
@@ -31,9 +31,9 @@ DERIVED = {  # subclasses of another family
     "camembert", "distilbert", "gemma", "granite", "mistral", "olmo2", "phi3", "qwen2", "qwen3", "roberta", "smollm3",
     "xlm_roberta",
 }  # fmt: skip
-FAMILIES = {"bert": 100, "gpt2": 100, "gpt_neox": 100, "llama": 100, "opt": 100, "t5": 180}
+FAMILIES = {"bert": 120, "gpt2": 100, "gpt_neox": 100, "llama": 100, "opt": 100, "t5": 180}
 FAMILIES |= {"gemma2": 70, "gemma3": 85}  # windows by layer; two ropes, and EmbeddingGemma's attention both ways
-FAMILIES |= dict.fromkeys(DERIVED, 64)
+FAMILIES |= dict.fromkeys(DERIVED, 70)
 
 
 def budget(path: str) -> int:

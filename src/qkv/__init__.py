@@ -12,8 +12,9 @@ __version__ = "0.1.0.dev0"
 
 _HOMES = {
     "auto": (
-        "AutoConfig AutoModel AutoModelForCausalLM AutoModelForMaskedLM AutoModelForSeq2SeqLM "
-        "AutoModelForSequenceClassification AutoTokenizer"
+        "AutoConfig AutoModel AutoModelForCausalLM AutoModelForMaskedLM AutoModelForMultipleChoice "
+        "AutoModelForNextSentencePrediction AutoModelForPreTraining AutoModelForQuestionAnswering "
+        "AutoModelForSeq2SeqLM AutoModelForSequenceClassification AutoModelForTokenClassification AutoTokenizer"
     ),
     "backends.quantize": "quantize",
     "config": "Config",
@@ -21,11 +22,11 @@ _HOMES = {
     "generation.constraints": "Constraint ConstraintListState DisjunctiveConstraint PhrasalConstraint",
     "generation.logits": (
         "ClassifierFreeGuidanceLogitsProcessor EncoderNoRepeatNGramLogitsProcessor "
-        "EncoderRepetitionPenaltyLogitsProcessor EpsilonLogitsWarper EtaLogitsWarper "
-        "ExponentialDecayLengthPenalty ForcedBOSTokenLogitsProcessor ForcedEOSTokenLogitsProcessor "
-        "GrammarLogitsProcessor HammingDiversityLogitsProcessor InfNanRemoveLogitsProcessor LogitNormalization "
-        "LogitsProcessor LogitsProcessorList MinLengthLogitsProcessor MinNewTokensLengthLogitsProcessor "
-        "MinPLogitsWarper NoBadWordsLogitsProcessor NoRepeatNGramLogitsProcessor PrefixConstrainedLogitsProcessor "
+        "EncoderRepetitionPenaltyLogitsProcessor EpsilonLogitsWarper EtaLogitsWarper ExponentialDecayLengthPenalty "
+        "ForcedBOSTokenLogitsProcessor ForcedEOSTokenLogitsProcessor GrammarLogitsProcessor "
+        "HammingDiversityLogitsProcessor InfNanRemoveLogitsProcessor LogitNormalization LogitsProcessor "
+        "LogitsProcessorList MinLengthLogitsProcessor MinNewTokensLengthLogitsProcessor MinPLogitsWarper "
+        "NoBadWordsLogitsProcessor NoRepeatNGramLogitsProcessor PrefixConstrainedLogitsProcessor "
         "RepetitionPenaltyLogitsProcessor SequenceBiasLogitsProcessor SuppressTokensAtBeginLogitsProcessor "
         "SuppressTokensLogitsProcessor SynthIDTextWatermarkLogitsProcessor SynthIDTextWatermarkingConfig "
         "TemperatureLogitsWarper TopHLogitsWarper TopKLogitsWarper TopPLogitsWarper TypicalLogitsWarper "
@@ -34,16 +35,28 @@ _HOMES = {
     ),
     "generation.mixin": "GenerationMixin",
     "generation.stopping": (
-        "ConfidenceCriteria EosTokenCriteria MaxLengthCriteria MaxTimeCriteria StopStringCriteria "
-        "StoppingCriteria StoppingCriteriaList"
+        "ConfidenceCriteria EosTokenCriteria MaxLengthCriteria MaxTimeCriteria StopStringCriteria StoppingCriteria "
+        "StoppingCriteriaList"
     ),
     "generation.streamers": "AsyncTextIteratorStreamer BaseStreamer TextIteratorStreamer TextStreamer",
     "layers.cache": "Cache DynamicCache EncoderDecoderCache QuantizedCache StaticCache",
     "models.base": "PreTrainedModel",
-    "models.bert": "BertConfig BertForMaskedLM BertForSequenceClassification BertModel",
-    "models.camembert": "CamembertConfig CamembertForMaskedLM CamembertForSequenceClassification CamembertModel",
-    "models.deberta_v2": "DebertaV2Config DebertaV2ForMaskedLM DebertaV2ForSequenceClassification DebertaV2Model",
-    "models.distilbert": "DistilBertConfig DistilBertForMaskedLM DistilBertForSequenceClassification DistilBertModel",
+    "models.bert": (
+        "BertConfig BertForMaskedLM BertForMultipleChoice BertForNextSentencePrediction BertForPreTraining "
+        "BertForQuestionAnswering BertForSequenceClassification BertForTokenClassification BertModel"
+    ),
+    "models.camembert": (
+        "CamembertConfig CamembertForMaskedLM CamembertForMultipleChoice CamembertForQuestionAnswering "
+        "CamembertForSequenceClassification CamembertForTokenClassification CamembertModel"
+    ),
+    "models.deberta_v2": (
+        "DebertaV2Config DebertaV2ForMaskedLM DebertaV2ForMultipleChoice DebertaV2ForQuestionAnswering "
+        "DebertaV2ForSequenceClassification DebertaV2ForTokenClassification DebertaV2Model"
+    ),
+    "models.distilbert": (
+        "DistilBertConfig DistilBertForMaskedLM DistilBertForMultipleChoice DistilBertForQuestionAnswering "
+        "DistilBertForSequenceClassification DistilBertForTokenClassification DistilBertModel"
+    ),
     "models.gemma": "GemmaConfig GemmaForCausalLM GemmaForSequenceClassification GemmaModel",
     "models.gemma2": "Gemma2Config Gemma2ForCausalLM Gemma2ForSequenceClassification Gemma2Model",
     "models.gemma3": "Gemma3ForCausalLM Gemma3TextConfig Gemma3TextForSequenceClassification Gemma3TextModel",
@@ -57,10 +70,16 @@ _HOMES = {
     "models.phi3": "Phi3Config Phi3ForCausalLM Phi3ForSequenceClassification Phi3Model",
     "models.qwen2": "Qwen2Config Qwen2ForCausalLM Qwen2ForSequenceClassification Qwen2Model",
     "models.qwen3": "Qwen3Config Qwen3ForCausalLM Qwen3ForSequenceClassification Qwen3Model",
-    "models.roberta": "RobertaConfig RobertaForMaskedLM RobertaForSequenceClassification RobertaModel",
+    "models.roberta": (
+        "RobertaConfig RobertaForMaskedLM RobertaForMultipleChoice RobertaForQuestionAnswering "
+        "RobertaForSequenceClassification RobertaForTokenClassification RobertaModel"
+    ),
     "models.smollm3": "SmolLM3Config SmolLM3ForCausalLM SmolLM3ForSequenceClassification SmolLM3Model",
     "models.t5": "T5Config T5ForConditionalGeneration T5ForSequenceClassification T5Model",
-    "models.xlm_roberta": "XLMRobertaConfig XLMRobertaForMaskedLM XLMRobertaForSequenceClassification XLMRobertaModel",
+    "models.xlm_roberta": (
+        "XLMRobertaConfig XLMRobertaForMaskedLM XLMRobertaForMultipleChoice XLMRobertaForQuestionAnswering "
+        "XLMRobertaForSequenceClassification XLMRobertaForTokenClassification XLMRobertaModel"
+    ),
     "outputs": "ModelOutput",
     "pipelines": "Pipeline pipeline",
     "pipelines.text_classification": "TextClassificationPipeline",
@@ -79,15 +98,21 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "__version__", "AlbertTokenizer", "AlbertTokenizerFast", "AsyncTextIteratorStreamer", "AutoConfig", "AutoModel",
-    "AutoModelForCausalLM", "AutoModelForMaskedLM", "AutoModelForSeq2SeqLM", "AutoModelForSequenceClassification",
-    "AutoTokenizer", "BaseStreamer", "BatchEncoding", "BertConfig", "BertForMaskedLM", "BertForSequenceClassification",
+    "AutoModelForCausalLM", "AutoModelForMaskedLM", "AutoModelForMultipleChoice", "AutoModelForNextSentencePrediction",
+    "AutoModelForPreTraining", "AutoModelForQuestionAnswering", "AutoModelForSeq2SeqLM",
+    "AutoModelForSequenceClassification", "AutoModelForTokenClassification", "AutoTokenizer", "BaseStreamer",
+    "BatchEncoding", "BertConfig", "BertForMaskedLM", "BertForMultipleChoice", "BertForNextSentencePrediction",
+    "BertForPreTraining", "BertForQuestionAnswering", "BertForSequenceClassification", "BertForTokenClassification",
     "BertModel", "BertTokenizer", "BertTokenizerFast", "Cache", "CamembertConfig", "CamembertForMaskedLM",
-    "CamembertForSequenceClassification", "CamembertModel", "CamembertTokenizer", "CamembertTokenizerFast",
+    "CamembertForMultipleChoice", "CamembertForQuestionAnswering", "CamembertForSequenceClassification",
+    "CamembertForTokenClassification", "CamembertModel", "CamembertTokenizer", "CamembertTokenizerFast",
     "ClassifierFreeGuidanceLogitsProcessor", "ConfidenceCriteria", "Config", "Constraint", "ConstraintListState",
-    "DebertaV2Config", "DebertaV2ForMaskedLM", "DebertaV2ForSequenceClassification", "DebertaV2Model",
-    "DebertaV2Tokenizer", "DebertaV2TokenizerFast", "DisjunctiveConstraint", "DistilBertConfig",
-    "DistilBertForMaskedLM", "DistilBertForSequenceClassification", "DistilBertModel", "DistilBertTokenizer",
-    "DistilBertTokenizerFast", "DynamicCache", "ElectraTokenizer", "ElectraTokenizerFast", "EncoderDecoderCache",
+    "DebertaV2Config", "DebertaV2ForMaskedLM", "DebertaV2ForMultipleChoice", "DebertaV2ForQuestionAnswering",
+    "DebertaV2ForSequenceClassification", "DebertaV2ForTokenClassification", "DebertaV2Model", "DebertaV2Tokenizer",
+    "DebertaV2TokenizerFast", "DisjunctiveConstraint", "DistilBertConfig", "DistilBertForMaskedLM",
+    "DistilBertForMultipleChoice", "DistilBertForQuestionAnswering", "DistilBertForSequenceClassification",
+    "DistilBertForTokenClassification", "DistilBertModel", "DistilBertTokenizer", "DistilBertTokenizerFast",
+    "DynamicCache", "ElectraTokenizer", "ElectraTokenizerFast", "EncoderDecoderCache",
     "EncoderNoRepeatNGramLogitsProcessor", "EncoderRepetitionPenaltyLogitsProcessor", "EosTokenCriteria",
     "EpsilonLogitsWarper", "EtaLogitsWarper", "ExponentialDecayLengthPenalty", "ForcedBOSTokenLogitsProcessor",
     "ForcedEOSTokenLogitsProcessor", "GPT2Config", "GPT2ForSequenceClassification", "GPT2LMHeadModel", "GPT2Model",
@@ -108,7 +133,8 @@ __all__ = [
     "PreTrainedTokenizer", "PreTrainedTokenizerFast", "PrefixConstrainedLogitsProcessor", "QuantizedCache",
     "Qwen2Config", "Qwen2ForCausalLM", "Qwen2ForSequenceClassification", "Qwen2Model", "Qwen3Config",
     "Qwen3ForCausalLM", "Qwen3ForSequenceClassification", "Qwen3Model", "RepetitionPenaltyLogitsProcessor",
-    "RobertaConfig", "RobertaForMaskedLM", "RobertaForSequenceClassification", "RobertaModel", "RobertaTokenizer",
+    "RobertaConfig", "RobertaForMaskedLM", "RobertaForMultipleChoice", "RobertaForQuestionAnswering",
+    "RobertaForSequenceClassification", "RobertaForTokenClassification", "RobertaModel", "RobertaTokenizer",
     "RobertaTokenizerFast", "SequenceBiasLogitsProcessor", "SmolLM3Config", "SmolLM3ForCausalLM",
     "SmolLM3ForSequenceClassification", "SmolLM3Model", "StaticCache", "StopStringCriteria", "StoppingCriteria",
     "StoppingCriteriaList", "SuppressTokensAtBeginLogitsProcessor", "SuppressTokensLogitsProcessor",
@@ -117,7 +143,8 @@ __all__ = [
     "TextClassificationPipeline", "TextGenerationPipeline", "TextIteratorStreamer", "TextStreamer", "TopHLogitsWarper",
     "TopKLogitsWarper", "TopPLogitsWarper", "TypicalLogitsWarper", "UnbatchedClassifierFreeGuidanceLogitsProcessor",
     "WatermarkDetector", "WatermarkDetectorOutput", "WatermarkLogitsProcessor", "WatermarkingConfig",
-    "XLMRobertaConfig", "XLMRobertaForMaskedLM", "XLMRobertaForSequenceClassification", "XLMRobertaModel",
+    "XLMRobertaConfig", "XLMRobertaForMaskedLM", "XLMRobertaForMultipleChoice", "XLMRobertaForQuestionAnswering",
+    "XLMRobertaForSequenceClassification", "XLMRobertaForTokenClassification", "XLMRobertaModel",
     "XLMRobertaTokenizer", "XLMRobertaTokenizerFast", "pipeline", "quantize", "set_seed",
 ]  # fmt: skip
 

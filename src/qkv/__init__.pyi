@@ -1,4 +1,4 @@
-"""What the public names are, for type checkers and editors. A test holds this file against __init__.py."""
+"""What the public names are, for type checkers and editors. tools/public.py writes this file."""
 
 from typing import Any
 
@@ -8,8 +8,13 @@ from .auto import AutoConfig as AutoConfig
 from .auto import AutoModel as AutoModel
 from .auto import AutoModelForCausalLM as AutoModelForCausalLM
 from .auto import AutoModelForMaskedLM as AutoModelForMaskedLM
+from .auto import AutoModelForMultipleChoice as AutoModelForMultipleChoice
+from .auto import AutoModelForNextSentencePrediction as AutoModelForNextSentencePrediction
+from .auto import AutoModelForPreTraining as AutoModelForPreTraining
+from .auto import AutoModelForQuestionAnswering as AutoModelForQuestionAnswering
 from .auto import AutoModelForSeq2SeqLM as AutoModelForSeq2SeqLM
 from .auto import AutoModelForSequenceClassification as AutoModelForSequenceClassification
+from .auto import AutoModelForTokenClassification as AutoModelForTokenClassification
 from .auto import AutoTokenizer as AutoTokenizer
 from .backends.quantize import quantize as quantize
 from .config import Config as Config
@@ -117,7 +122,17 @@ from .models.t5 import T5Model as T5Model
 from .models.task import TaskModel
 from .models.xlm_roberta import XLMRobertaConfig as XLMRobertaConfig
 from .models.xlm_roberta import XLMRobertaModel as XLMRobertaModel
-from .outputs import CausalLMOutput, MaskedLMOutput, Seq2SeqLMOutput, SequenceClassifierOutput
+from .outputs import (
+    CausalLMOutput,
+    MaskedLMOutput,
+    MultipleChoiceOutput,
+    NextSentencePredictorOutput,
+    PreTrainingOutput,
+    QuestionAnsweringOutput,
+    Seq2SeqLMOutput,
+    SequenceClassifierOutput,
+    TokenClassifierOutput,
+)
 from .outputs import ModelOutput as ModelOutput
 from .pipelines import Pipeline as Pipeline
 from .pipelines import pipeline as pipeline
@@ -135,7 +150,6 @@ from .preprocessing.tokenizers import GPT2Tokenizer as GPT2Tokenizer
 from .preprocessing.tokenizers import LlamaTokenizer as LlamaTokenizer
 from .preprocessing.tokenizers import MPNetTokenizer as MPNetTokenizer
 from .preprocessing.tokenizers import PreTrainedTokenizer as PreTrainedTokenizer
-from .preprocessing.tokenizers import PreTrainedTokenizerFast as PreTrainedTokenizerFast
 from .preprocessing.tokenizers import RobertaTokenizer as RobertaTokenizer
 from .preprocessing.tokenizers import T5Tokenizer as T5Tokenizer
 from .preprocessing.tokenizers import XLMRobertaTokenizer as XLMRobertaTokenizer
@@ -143,26 +157,6 @@ from .seed import set_seed as set_seed
 
 __version__: str
 __all__: list[str]
-
-class _SequenceClassifier(TaskModel):
-    def __call__(
-        self,
-        input_ids: Tensor | None = ...,
-        attention_mask: Tensor | None = ...,
-        *,
-        labels: Tensor | None = ...,
-        **inputs: Any,
-    ) -> SequenceClassifierOutput: ...
-
-class _MaskedLM(TaskModel):
-    def __call__(
-        self,
-        input_ids: Tensor | None = ...,
-        attention_mask: Tensor | None = ...,
-        *,
-        labels: Tensor | None = ...,
-        **inputs: Any,
-    ) -> MaskedLMOutput: ...
 
 class _CausalLM(GenerationMixin, TaskModel):
     def __call__(
@@ -174,6 +168,58 @@ class _CausalLM(GenerationMixin, TaskModel):
         **inputs: Any,
     ) -> CausalLMOutput: ...
 
+class _MaskedLM(TaskModel):
+    def __call__(
+        self,
+        input_ids: Tensor | None = ...,
+        attention_mask: Tensor | None = ...,
+        *,
+        labels: Tensor | None = ...,
+        **inputs: Any,
+    ) -> MaskedLMOutput: ...
+
+class _MultipleChoice(TaskModel):
+    def __call__(
+        self,
+        input_ids: Tensor | None = ...,
+        attention_mask: Tensor | None = ...,
+        *,
+        labels: Tensor | None = ...,
+        **inputs: Any,
+    ) -> MultipleChoiceOutput: ...
+
+class _NextSentencePredictor(TaskModel):
+    def __call__(
+        self,
+        input_ids: Tensor | None = ...,
+        attention_mask: Tensor | None = ...,
+        *,
+        labels: Tensor | None = ...,
+        **inputs: Any,
+    ) -> NextSentencePredictorOutput: ...
+
+class _PreTraining(TaskModel):
+    def __call__(
+        self,
+        input_ids: Tensor | None = ...,
+        attention_mask: Tensor | None = ...,
+        *,
+        labels: Tensor | None = ...,
+        next_sentence_label: Tensor | None = ...,
+        **inputs: Any,
+    ) -> PreTrainingOutput: ...
+
+class _QuestionAnswering(TaskModel):
+    def __call__(
+        self,
+        input_ids: Tensor | None = ...,
+        attention_mask: Tensor | None = ...,
+        *,
+        start_positions: Tensor | None = ...,
+        end_positions: Tensor | None = ...,
+        **inputs: Any,
+    ) -> QuestionAnsweringOutput: ...
+
 class _Seq2SeqLM(GenerationMixin, TaskModel):
     def __call__(
         self,
@@ -184,14 +230,48 @@ class _Seq2SeqLM(GenerationMixin, TaskModel):
         **inputs: Any,
     ) -> Seq2SeqLMOutput: ...
 
+class _SequenceClassifier(TaskModel):
+    def __call__(
+        self,
+        input_ids: Tensor | None = ...,
+        attention_mask: Tensor | None = ...,
+        *,
+        labels: Tensor | None = ...,
+        **inputs: Any,
+    ) -> SequenceClassifierOutput: ...
+
+class _TokenClassifier(TaskModel):
+    def __call__(
+        self,
+        input_ids: Tensor | None = ...,
+        attention_mask: Tensor | None = ...,
+        *,
+        labels: Tensor | None = ...,
+        **inputs: Any,
+    ) -> TokenClassifierOutput: ...
+
 class BertForMaskedLM(_MaskedLM): ...
+class BertForMultipleChoice(_MultipleChoice): ...
+class BertForNextSentencePrediction(_NextSentencePredictor): ...
+class BertForPreTraining(_PreTraining): ...
+class BertForQuestionAnswering(_QuestionAnswering): ...
 class BertForSequenceClassification(_SequenceClassifier): ...
+class BertForTokenClassification(_TokenClassifier): ...
 class CamembertForMaskedLM(_MaskedLM): ...
+class CamembertForMultipleChoice(_MultipleChoice): ...
+class CamembertForQuestionAnswering(_QuestionAnswering): ...
 class CamembertForSequenceClassification(_SequenceClassifier): ...
+class CamembertForTokenClassification(_TokenClassifier): ...
 class DebertaV2ForMaskedLM(_MaskedLM): ...
+class DebertaV2ForMultipleChoice(_MultipleChoice): ...
+class DebertaV2ForQuestionAnswering(_QuestionAnswering): ...
 class DebertaV2ForSequenceClassification(_SequenceClassifier): ...
+class DebertaV2ForTokenClassification(_TokenClassifier): ...
 class DistilBertForMaskedLM(_MaskedLM): ...
+class DistilBertForMultipleChoice(_MultipleChoice): ...
+class DistilBertForQuestionAnswering(_QuestionAnswering): ...
 class DistilBertForSequenceClassification(_SequenceClassifier): ...
+class DistilBertForTokenClassification(_TokenClassifier): ...
 class GPT2ForSequenceClassification(_SequenceClassifier): ...
 class GPT2LMHeadModel(_CausalLM): ...
 class GPTNeoXForCausalLM(_CausalLM): ...
@@ -219,13 +299,19 @@ class Qwen2ForSequenceClassification(_SequenceClassifier): ...
 class Qwen3ForCausalLM(_CausalLM): ...
 class Qwen3ForSequenceClassification(_SequenceClassifier): ...
 class RobertaForMaskedLM(_MaskedLM): ...
+class RobertaForMultipleChoice(_MultipleChoice): ...
+class RobertaForQuestionAnswering(_QuestionAnswering): ...
 class RobertaForSequenceClassification(_SequenceClassifier): ...
+class RobertaForTokenClassification(_TokenClassifier): ...
 class SmolLM3ForCausalLM(_CausalLM): ...
 class SmolLM3ForSequenceClassification(_SequenceClassifier): ...
 class T5ForConditionalGeneration(_Seq2SeqLM): ...
 class T5ForSequenceClassification(_SequenceClassifier): ...
 class XLMRobertaForMaskedLM(_MaskedLM): ...
+class XLMRobertaForMultipleChoice(_MultipleChoice): ...
+class XLMRobertaForQuestionAnswering(_QuestionAnswering): ...
 class XLMRobertaForSequenceClassification(_SequenceClassifier): ...
+class XLMRobertaForTokenClassification(_TokenClassifier): ...
 
 AlbertTokenizerFast = AlbertTokenizer
 BertTokenizerFast = BertTokenizer
@@ -237,6 +323,7 @@ GPT2TokenizerFast = GPT2Tokenizer
 GemmaTokenizerFast = GemmaTokenizer
 LlamaTokenizerFast = LlamaTokenizer
 MPNetTokenizerFast = MPNetTokenizer
+PreTrainedTokenizerFast = PreTrainedTokenizer
 RobertaTokenizerFast = RobertaTokenizer
 T5TokenizerFast = T5Tokenizer
 XLMRobertaTokenizerFast = XLMRobertaTokenizer

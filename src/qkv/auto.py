@@ -107,6 +107,26 @@ class AutoModelForSequenceClassification(_AutoModel):
     suffix = ("ForSequenceClassification",)
 
 
+class AutoModelForTokenClassification(_AutoModel):
+    suffix = ("ForTokenClassification",)
+
+
+class AutoModelForQuestionAnswering(_AutoModel):
+    suffix = ("ForQuestionAnswering",)
+
+
+class AutoModelForMultipleChoice(_AutoModel):
+    suffix = ("ForMultipleChoice",)
+
+
+class AutoModelForNextSentencePrediction(_AutoModel):
+    suffix = ("ForNextSentencePrediction",)
+
+
+class AutoModelForPreTraining(_AutoModel):
+    suffix = ("ForPreTraining", "ForMaskedLM", "LMHeadModel", "ForCausalLM", "ForConditionalGeneration")
+
+
 class AutoModelForMaskedLM(_AutoModel):
     suffix = ("ForMaskedLM",)
 

@@ -60,6 +60,20 @@ class _Scores(ModelOutput):
 
 
 @dataclass
+class _SpanScores(ModelOutput):
+    loss: "Tensor | None" = None  # (), if positions were given
+    start_logits: "Tensor | None" = None  # (B,T)
+    end_logits: "Tensor | None" = None
+
+
+@dataclass
+class _PairScores(ModelOutput):
+    loss: "Tensor | None" = None
+    prediction_logits: "Tensor | None" = None  # (B,T,V)
+    seq_relationship_logits: "Tensor | None" = None  # (B,2)
+
+
+@dataclass
 class _LastState(ModelOutput):
     last_hidden_state: "Tensor | None" = None  # (B,T,D)
 
@@ -117,6 +131,31 @@ class Seq2SeqModelOutput(_ObservedPair, _Cached, _LastState):
 @dataclass
 class SequenceClassifierOutput(_ObservedPair, _Observed, _Scores):
     """Scores of whole texts: logits (B,L)."""
+
+
+@dataclass
+class MultipleChoiceOutput(_Observed, _Scores):
+    """Scores of texts to choose from: logits (B,C)."""
+
+
+@dataclass
+class NextSentencePredictorOutput(_Observed, _Scores):
+    """Scores for whether the second text follows the first: logits (B,2)."""
+
+
+@dataclass
+class TokenClassifierOutput(_Observed, _Scores):
+    """Scores of tokens: logits (B,T,L)."""
+
+
+@dataclass
+class QuestionAnsweringOutput(_Observed, _SpanScores):
+    """Scores of tokens as the first and the last of an answer: start_logits and end_logits (B,T)."""
+
+
+@dataclass
+class PreTrainingOutput(_Observed, _PairScores):
+    """Scores of the vocabulary (B,T,V), and for whether the second text follows the first (B,2)."""
 
 
 @dataclass

@@ -25,6 +25,9 @@ STEPS = 6
 # Sums of logarithms whose rounding differs between processors with other vector instructions.
 ROUNDED = ("normalization", "synthid", "synthid-skipping", "settings.sample-everything")
 
+# All of the entropy: whether the least likely token is within it is a question of the last bit of a sum.
+LAST_BIT = "top-h-1"
+
 
 @lru_cache
 def tensors() -> dict[str, torch.Tensor]:
@@ -38,6 +41,10 @@ def recorded() -> dict:
 
 def same(found: torch.Tensor, name: str, case: str) -> None:
     tolerance = 1e-6 if case in ROUNDED else 0
+    if case == LAST_BIT:
+        differ = found != tensors()[name]
+        assert (differ.sum(-1) <= 1).all() and not (differ & (found.softmax(-1) > 1e-2)).any()
+        return
     torch.testing.assert_close(found, tensors()[name], rtol=tolerance, atol=tolerance, equal_nan=True)
 
 

@@ -1,6 +1,10 @@
 """Task heads and their losses: one class per task, for any family."""
 
 from .base import TaskHead
-from .text import CausalLM, MaskedLM, Pooler, Seq2SeqLM, SequenceClassifier
+from .text import MultipleChoice, NextSentence, Pooler, SequenceClassifier
+from .tokens import CausalLM, MaskedLM, PreTraining, QuestionAnswering, Seq2SeqLM, TokenClassifier
 
-__all__ = ["CausalLM", "MaskedLM", "Pooler", "Seq2SeqLM", "SequenceClassifier", "TaskHead"]
+__all__ = [
+    "CausalLM", "MaskedLM", "MultipleChoice", "NextSentence", "Pooler", "PreTraining", "QuestionAnswering",
+    "Seq2SeqLM", "SequenceClassifier", "TaskHead", "TokenClassifier",
+]  # fmt: skip

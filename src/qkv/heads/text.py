@@ -1,18 +1,16 @@
-"""Heads on text: scores of whole texts and of tokens.
+"""Heads on whole texts. Shapes: B batch, T tokens, C choices, D width, L labels."""
 
-A head takes the body's output and the inputs, gives logits, and knows its loss. Shapes: B batch, T tokens, D width,
-L labels, V vocabulary.
-"""
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..backends.cpu.linear import linear
 from ..config import Config
 from ..layers import activation
-from ..outputs import CausalLMOutput, MaskedLMOutput, ModelOutput, Seq2SeqLMOutput, SequenceClassifierOutput
-from .base import TaskHead
+from ..outputs import ModelOutput, MultipleChoiceOutput, NextSentencePredictorOutput, SequenceClassifierOutput
+from .base import TaskHead, check_labels
 
 
 class Pooler(nn.Module):
@@ -50,10 +48,11 @@ class SequenceClassifier(TaskHead):
         self.dropout = nn.Dropout(config.hidden_dropout_prob if rate is None else rate)
         if act:
             self.dense, self.act = nn.Linear(config.hidden_size, config.hidden_size), activation(act)
-        self.out = nn.Linear(getattr(config, width) or config.hidden_size, config.num_labels, bias=bias)
+        scores = 1 if self.chooses else config.num_labels
+        self.out = nn.Linear(getattr(config, width) or config.hidden_size, scores, bias=bias)
 
-    def forward(self, body: ModelOutput, *, input_ids: Tensor | None, attention_mask: Tensor | None) -> Tensor:
-        x = self.summary(body, input_ids, attention_mask)  # (B,D)
+    def forward(self, body: ModelOutput, inputs: Mapping[str, Any]) -> Tensor:
+        x = self.summary(body, inputs.get("input_ids"), inputs.get("attention_mask"))  # (B,D)
         if hasattr(self, "dense"):
             x = self.act(self.dense(self.dropout(x) if self.early else x))
         return self.out(self.dropout(x))  # (B,L)
@@ -89,70 +88,31 @@ class SequenceClassifier(TaskHead):
         if kind == "multi_label_classification":
             return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
         count = logits.shape[-1]
-        if labels.numel() and not -100 <= int(labels.min()) <= int(labels.max()) < count:
-            raise ValueError(
-                f"labels hold {int(labels.min())}…{int(labels.max())}, but the model has {count} labels. "
-                f"Load it with num_labels={int(labels.max()) + 1}."
-            )
+        check_labels(labels, count)
         return F.cross_entropy(logits.view(-1, count), labels.view(-1))
 
 
-class MaskedLM(TaskHead):
-    """a score for each word of the vocabulary at each token (labels: token ids (B,T), -100 where none is asked)."""
+class MultipleChoice(SequenceClassifier):
+    """a score for each of several texts, of which one is right (inputs (B,C,T); labels: its index (B,))."""
 
-    output = MaskedLMOutput
+    output = MultipleChoiceOutput
+    chooses = True
 
-    def __init__(self, config: Config, *, act: str = ""):
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits, labels)
+
+
+class NextSentence(TaskHead):
+    """scores for whether the second text follows the first: (B,2), "follows" first (labels: 0 or 1, (B,))."""
+
+    output = NextSentencePredictorOutput
+
+    def __init__(self, config: Config):
         super().__init__(config)
-        width = getattr(config, "embedding_size", None) or config.hidden_size  # that of the table of tokens
-        self.dense, self.act = nn.Linear(config.hidden_size, width), activation(act or config.hidden_act)
-        self.norm = nn.LayerNorm(width, config.layer_norm_eps)
-        self.out = nn.Linear(width, config.vocab_size)
+        self.out = nn.Linear(config.hidden_size, 2)
 
-    def forward(self, body: ModelOutput, **_: Tensor | None) -> Tensor:
-        return linear(self.out, self.norm(self.act(self.dense(body["last_hidden_state"]))))  # (B,T,D) -> (B,T,V)
+    def forward(self, body: ModelOutput, inputs: Mapping[str, Any]) -> Tensor:
+        return self.out(body["pooler_output"])
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
-
-
-class CausalLM(TaskHead):
-    """a score for each word of the vocabulary as the next token (labels: token ids (B,T), -100 where none is asked).
-
-    Args:
-        divisor, softcap: names of config fields: scores are divided by the first, and bent into +-the second by tanh.
-        width: the name of the config's field for D, hidden_size if that is None.
-    """
-
-    output = CausalLMOutput
-    generates = True
-
-    def __init__(
-        self, config: Config, *, divisor: str = "", softcap: str = "", bias: bool = False, width: str = "hidden_size"
-    ):
-        super().__init__(config)
-        self.out = nn.Linear(getattr(config, width) or config.hidden_size, config.vocab_size, bias=bias)
-        self.divisor = getattr(config, divisor) if divisor else None
-        self.softcap = getattr(config, softcap) if softcap else None
-
-    def forward(self, body: ModelOutput, **_: Tensor | None) -> Tensor:
-        return self.scaled(linear(self.out, vars(body)["last_hidden_state"]))  # (B,T,D) -> (B,T,V)
-
-    def scaled(self, logits: Tensor) -> Tensor:
-        """What `out` gives, divided and bent."""
-        if self.divisor is not None:
-            logits = logits / self.divisor
-        return logits if self.softcap is None else (logits / self.softcap).tanh() * self.softcap
-
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
-
-
-class Seq2SeqLM(CausalLM):
-    """a score for each word of the vocabulary at each token of the decoder (labels: token ids (B,T), -100 for none)."""
-
-    output = Seq2SeqLMOutput
-    reads_labels = True
-
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
+        return F.cross_entropy(logits, labels.view(-1))

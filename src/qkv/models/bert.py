@@ -3,7 +3,16 @@
 from torch import Tensor, nn
 
 from ..config import Config
-from ..heads import MaskedLM, Pooler, SequenceClassifier
+from ..heads import (
+    MaskedLM,
+    MultipleChoice,
+    NextSentence,
+    Pooler,
+    PreTraining,
+    QuestionAnswering,
+    SequenceClassifier,
+    TokenClassifier,
+)
 from ..keymap import KeyMap
 from ..layers import MLP, Attention, Embeddings, Layers, PostNormBlock
 from ..layers.masks import padding_mask
@@ -28,6 +37,16 @@ class BertConfig(Config):
     pad_token_id: int | None = 0
     classifier_dropout: float | None = None
     is_decoder: bool = False
+
+
+NO_POOLER = {"add_pooling_layer": False}
+TIED = {"out.weight": "embed.token.weight"}
+WORDS = {
+    "cls.predictions.transform.dense": "dense",
+    "cls.predictions.transform.LayerNorm": "norm",
+    "cls.predictions.decoder.weight": "out.weight",
+    "cls.predictions.bias": "out.bias",
+}
 
 
 class BertModel(TextModel):
@@ -57,16 +76,19 @@ class BertModel(TextModel):
         "ForSequenceClassification": Head(
             SequenceClassifier, {"classifier": "out"}, {"token": "pooled", "dropout": "classifier_dropout"}
         ),
-        "ForMaskedLM": Head(
-            MaskedLM,
-            {
-                "cls.predictions.transform.dense": "dense",
-                "cls.predictions.transform.LayerNorm": "norm",
-                "cls.predictions.decoder.weight": "out.weight",
-                "cls.predictions.bias": "out.bias",
-            },
-            body={"add_pooling_layer": False},
-            tied={"out.weight": "embed.token.weight"},
+        "ForTokenClassification": Head(
+            TokenClassifier, {"classifier": "out"}, {"dropout": "classifier_dropout"}, body=NO_POOLER
+        ),
+        "ForQuestionAnswering": Head(QuestionAnswering, {"qa_outputs": "out"}, body=NO_POOLER),
+        "ForMultipleChoice": Head(
+            MultipleChoice, {"classifier": "out"}, {"token": "pooled", "dropout": "classifier_dropout"}
+        ),
+        "ForMaskedLM": Head(MaskedLM, WORDS, body=NO_POOLER, tied=TIED, ignored=("cls.predictions.decoder.bias",)),
+        "ForNextSentencePrediction": Head(NextSentence, {"cls.seq_relationship": "out"}),
+        "ForPreTraining": Head(
+            PreTraining,
+            {**WORDS, "cls.seq_relationship": "order"},
+            tied=TIED,
             ignored=("cls.predictions.decoder.bias",),
         ),
     }

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..heads import SequenceClassifier
+from ..heads import MultipleChoice, QuestionAnswering, SequenceClassifier, TokenClassifier
 from ..keymap import KeyMap
 from ..layers import MLP, Attention, Embeddings, Layers, PostNormBlock, activation, attend
 from ..layers.masks import additive, padding_mask
@@ -133,6 +133,10 @@ class ContextClassifier(SequenceClassifier):
         return self.pooler_dropout(super().summary(body, ids, mask))
 
 
+class ContextChoice(MultipleChoice, ContextClassifier):
+    """a score for each of several texts, of which one is right (inputs (B,C,T); labels: its index (B,))."""
+
+
 def _norm(c: DebertaV2Config) -> nn.Module:
     return nn.LayerNorm(c.hidden_size, c.layer_norm_eps)
 
@@ -165,6 +169,9 @@ class DebertaV2Model(TextModel):
     )  # fmt: skip
     heads = {
         "ForSequenceClassification": Head(ContextClassifier, {"pooler.dense": "dense", "classifier": "out"}),
+        "ForMultipleChoice": Head(ContextChoice, {"pooler.dense": "dense", "classifier": "out"}),
+        "ForTokenClassification": Head(TokenClassifier, {"classifier": "out"}),
+        "ForQuestionAnswering": Head(QuestionAnswering, {"qa_outputs": "out"}),
         "ForMaskedLM": replace(BertModel.heads["ForMaskedLM"], body={}),
     }
 

@@ -1,8 +1,8 @@
 """DistilBERT (Sanh et al., 2019, arXiv:1910.01108): BERT at half depth, without segments and pooler."""
 
-from ..heads import MaskedLM, SequenceClassifier
+from ..heads import MaskedLM, MultipleChoice, QuestionAnswering, SequenceClassifier, TokenClassifier
 from ..keymap import KeyMap
-from .bert import BertConfig, BertModel
+from .bert import TIED, BertConfig, BertModel
 from .task import Head
 
 
@@ -22,6 +22,10 @@ class DistilBertConfig(BertConfig):
     num_hidden_layers: int = 6
     type_vocab_size: int = 0
     classifier_dropout: float | None = 0.2
+    qa_dropout: float = 0.1
+
+
+CLASSES = {"pre_classifier": "dense", "classifier": "out"}
 
 
 class DistilBertModel(BertModel):
@@ -45,15 +49,16 @@ class DistilBertModel(BertModel):
         ignored=("embeddings.position_ids",),
     )
     heads = {
-        "ForSequenceClassification": Head(
-            SequenceClassifier,
-            {"pre_classifier": "dense", "classifier": "out"},
-            {"act": "relu", "dropout": "classifier_dropout"},
-        ),
+        **{
+            task: Head(head, CLASSES, {"act": "relu", "dropout": "classifier_dropout"})
+            for task, head in (("ForSequenceClassification", SequenceClassifier), ("ForMultipleChoice", MultipleChoice))
+        },
+        "ForTokenClassification": Head(TokenClassifier, {"classifier": "out"}),
+        "ForQuestionAnswering": Head(QuestionAnswering, {"qa_outputs": "out"}, {"dropout": "qa_dropout"}),
         "ForMaskedLM": Head(
             MaskedLM,
             {"vocab_transform": "dense", "vocab_layer_norm": "norm", "vocab_projector": "out"},
-            tied={"out.weight": "embed.token.weight"},
+            tied=TIED,
         ),
     }
 

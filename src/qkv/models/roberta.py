@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..heads import MaskedLM, SequenceClassifier
 from ..keymap import KeyMap
-from .bert import BertConfig, BertModel
+from .bert import NO_POOLER, TIED, BertConfig, BertModel
 from .task import Head
 
 
@@ -27,11 +27,15 @@ class RobertaModel(BertModel):
     reserved_positions = 2
     keys = KeyMap(BertModel.keys.rules, prefix="roberta.", ignored=BertModel.keys.ignored)
     heads = {
+        **{
+            task: BertModel.heads[task]
+            for task in ("ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice")
+        },
         "ForSequenceClassification": Head(
             SequenceClassifier,
             {"classifier.dense": "dense", "classifier.out_proj": "out"},
             {"act": "tanh", "dropout": "classifier_dropout", "early": True},
-            body={"add_pooling_layer": False},
+            body=NO_POOLER,
         ),
         "ForMaskedLM": Head(
             MaskedLM,
@@ -42,8 +46,8 @@ class RobertaModel(BertModel):
                 "lm_head.bias": "out.bias",
             },
             {"act": "gelu"},
-            body={"add_pooling_layer": False},
-            tied={"out.weight": "embed.token.weight"},
+            body=NO_POOLER,
+            tied=TIED,
             ignored=("lm_head.decoder.bias",),
         ),
     }

@@ -113,11 +113,12 @@ class Seq2SeqTaskModel(TaskModel):
         """The encoder as a function of ids (B,S)."""
         return self.backbone.read
 
-    def complete(self, inputs: dict[str, Any], ids: Tensor | None, labels: Tensor | None) -> dict[str, Any]:
+    def complete(self, inputs: dict[str, Any], targets: dict[str, Tensor]) -> dict[str, Any]:
         """The decoder reads the labels, or the text itself for a head on whole texts, one step behind."""
         if inputs.keys() & {"decoder_input_ids", "decoder_inputs_embeds"}:
             return inputs
-        source = labels if self.head.reads_labels else ids
+        ids = inputs["input_ids"]
+        source = targets.get("labels") if self.head.reads_labels else ids
         if source is None:
             raise ValueError("the decoder has nothing to read: give decoder_input_ids (B,T), or labels (B,T).")
         if source is ids:

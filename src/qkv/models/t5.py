@@ -4,6 +4,7 @@ The bias depends on how far a key is from a query, in buckets that widen with di
 stack. Norms are RMSNorm before each sublayer, attention scores are not scaled, and nothing has a bias term.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -108,7 +109,7 @@ class T5LM(Seq2SeqLM):
         scaled = config.scale_decoder_outputs  # a table made for inputs gives too large scores
         self.scale = config.hidden_size**-0.5 if (config.tie_word_embeddings if scaled is None else scaled) else 1.0
 
-    def forward(self, body: ModelOutput, **_: Tensor | None) -> Tensor:
+    def forward(self, body: ModelOutput, inputs: Mapping[str, Any]) -> Tensor:
         return self.out(body["last_hidden_state"] * self.scale)
 
 

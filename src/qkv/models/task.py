@@ -113,27 +113,47 @@ class TaskModel(PreTrainedModel):
         return untouched and self.backbone.is_plain_decoder
 
     def forward(
-        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, *, labels: Tensor | None = None,
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, *,
         logits_to_keep: int | Tensor = 0, return_dict: bool | None = None, **inputs: Any,
     ) -> ModelOutput | tuple[Any, ...]:  # fmt: skip
-        """As the body's, and `labels` for a loss; gives what the head's `output` class says.
+        """As the body's, and `labels` for a loss, or what the head names in `targets`; gives the head's `output`.
 
         Args:
-            logits_to_keep: logits of so many last tokens only, or of the tokens with these indices; of all if 0.
+            logits_to_keep: scores of so many last tokens only, or of the tokens with these indices; of all if 0.
         """
-        inputs = self.complete(inputs, input_ids, labels)
-        body = self.backbone(input_ids, attention_mask, return_dict=True, **inputs)
+        head = self.head
+        targets = {name: inputs.pop(name) for name in head.targets if name in inputs}
+        targets = {name: value for name, value in targets.items() if value is not None}
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask, **inputs}
+        choices = 0
+        if head.chooses:
+            choices, inputs = flatten_choices(inputs)
+        inputs = self.complete(inputs, targets)
+        named = {name: value for name, value in inputs.items() if name not in ("input_ids", "attention_mask")}
+        body = self.backbone(inputs["input_ids"], inputs["attention_mask"], return_dict=True, **named)
         x = body.last_hidden_state
         if not isinstance(logits_to_keep, int) or (logits_to_keep and logits_to_keep < x.shape[1]):
             kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
             body.last_hidden_state = x[:, kept]
-        logits = self.head(body, input_ids=input_ids, attention_mask=attention_mask)
-        loss = None if labels is None else self.head.loss(logits, labels)
-        kept = self.head.output.__dataclass_fields__
-        notes = {name: value for name, value in vars(body).items() if name in kept}
-        output = self.head.output(**{"loss": loss, "logits": logits, **notes})
+        found = head(body, inputs)
+        scores = {"logits": found.view(-1, choices) if choices else found} if isinstance(found, Tensor) else found
+        loss = head.total_loss(scores, targets, inputs) if targets else None
+        fields = head.output.__dataclass_fields__
+        notes = {name: value for name, value in vars(body).items() if name in fields}
+        output = head.output(**{"loss": loss, **scores, **notes})
         return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
 
-    def complete(self, inputs: dict[str, Any], ids: Tensor | None, labels: Tensor | None) -> dict[str, Any]:
+    def complete(self, inputs: dict[str, Any], targets: dict[str, Tensor]) -> dict[str, Any]:
         """Inputs of the body that follow from others."""
         return inputs
+
+
+def flatten_choices(inputs: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """C, and inputs (B,C,T) as (B*C,T). Raises: ValueError if they are not of that shape."""
+    tensors = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
+    main = next((tensors[name] for name in ("input_ids", "inputs_embeds") if name in tensors), None)
+    if main is None or main.dim() != (3 if "input_ids" in tensors else 4):
+        got = "nothing" if main is None else f"shape {tuple(main.shape)}"
+        raise ValueError(f"multiple choice takes inputs (B,C,T), C texts to choose from; got {got}.")
+    flat = {name: value.flatten(0, 1) for name, value in tensors.items() if value.dim() >= 3}
+    return main.shape[1], {**inputs, **flat}

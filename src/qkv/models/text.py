@@ -1,6 +1,7 @@
 """What all text encoders and decoders without an encoder share: their call, with its checks and its output."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -11,13 +12,20 @@ from .task import BaseModel
 
 
 class TextModel(BaseModel):
-    """A family gives `encode`, and `positions` if it counts them in its own way."""
+    """A family gives `encode`, and `positions` if it counts them in its own way.
+
+    What it reads beside tokens, such as boxes on a page, it names in `extra`: `encode` gets it by name, None if it was
+    not given.
+    """
+
+    extra: ClassVar[tuple[str, ...]] = ()
+    encode: Callable[..., Tensor]  # token vectors (B,T,D), mask, position ids, segment ids (B,T) -> states (B,T,D)
 
     def forward(
         self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None, position_ids: Tensor | None = None, inputs_embeds: Tensor | None = None,
         *, output_attentions: bool | None = None, output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
+        return_dict: bool | None = None, **extra: Any,
     ) -> ModelOutput | tuple[Any, ...]:  # fmt: skip
         """Hidden states of a batch of texts.
 
@@ -31,16 +39,17 @@ class TextModel(BaseModel):
         Raises: ValueError if the inputs do not fit together or exceed the model.
         """
         check_inputs(self, input_ids, inputs_embeds, attention_mask)
+        unknown = next((name for name in extra if name not in self.extra), None)
+        if unknown is not None:
+            raise TypeError(f"{type(self).__name__} has no input {unknown!r}; beside tokens it reads {self.extra}.")
         x = look_up(self, input_ids) if inputs_embeds is None else inputs_embeds
         positions = self.positions(x, input_ids) if position_ids is None else position_ids
         with observing(*wished(self.config, output_attentions, output_hidden_states)) as notes:
-            x = self.encode(x, attention_mask, positions, token_type_ids)
+            x = self.encode(
+                x, attention_mask, positions, token_type_ids, **{name: extra.get(name) for name in self.extra}
+            )
         output = self.output(x, **observed(notes, x))
         return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
-
-    def encode(self, x: Tensor, mask: Tensor | None, positions: Tensor, segments: Tensor | None) -> Tensor:
-        """Token vectors (B,T,D), mask, position ids and segment ids (B,T) -> hidden states (B,T,D)"""
-        raise NotImplementedError
 
     def positions(self, x: Tensor, ids: Tensor | None) -> Tensor:
         """Position ids (1,T) for token vectors (B,T,D), or (B,T) where they depend on the token ids (B,T)."""

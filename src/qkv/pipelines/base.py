@@ -4,11 +4,12 @@
                  - forward     -> the model's output, rows of similar length together
                  - postprocess -> [{"label": "POSITIVE", "score": 0.9998}]
 
-A task's file gives an Options class, `preprocess` and `postprocess`. One input may become several rows (a long text in
-windows); `postprocess` gets them back together. A call keeps nothing: threads can share a pipeline.
+A task's file gives an Options class, `preprocess` and `postprocess`; and `compute` or `read` where the model is not
+just called, or where little of what it gives is kept. One input may become several rows (a long text in windows);
+`postprocess` gets them back together. A call keeps nothing: threads can share a pipeline.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
@@ -23,7 +24,7 @@ from ..models.placement import choose_device
 from .batching import batches
 
 WINDOW = 4096  # inputs that are tokenized and sorted together
-Row = dict[str, Any]  # lists of token ids and masks by name, and what a task wants to have beside them
+Row = dict[str, Any]  # lists of token ids and masks by name, and what a task wants to have beside them (`keeps`)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Pipeline:
 
     task: ClassVar[str] = ""
     options_class: ClassVar[type[Options]] = Options
-    needs: ClassVar[tuple[str, ...]] = ("logits",)  # what `postprocess` reads of the model's output
+    needs: ClassVar[tuple[str, ...]] = ("logits",)  # what `read` gets of the model's output
+    keeps: ClassVar[tuple[str, ...]] = ()  # names in a row that are not for the model
 
     def __init__(self, model: PreTrainedModel, tokenizer: Any = None, *, device: Any = None, **options: Any):
         self.model = model.eval() if device is None else model.to(choose_device(device)).eval()
@@ -65,8 +67,16 @@ class Pipeline:
         """The rows of each input."""
         raise NotImplementedError
 
-    def postprocess(self, outputs: list[dict[str, Any]], options: Any) -> Any:
-        """The result of one input from the model's output for its rows, each without a batch dimension."""
+    def compute(self, inputs: dict[str, torch.Tensor], rows: list[Row], options: Any) -> Mapping[str, torch.Tensor]:
+        """The model's output for a batch, of which `needs` is taken; `inputs` are those of `rows`, padded."""
+        return self.model(**inputs)
+
+    def read(self, output: dict[str, torch.Tensor], row: Row, options: Any) -> Any:
+        """What is kept of the model's output for one row, without a batch dimension, until all rows are computed."""
+        return output | {name: row[name] for name in self.keeps}
+
+    def postprocess(self, outputs: list[Any], options: Any) -> Any:
+        """The result of one input from what was kept of its rows."""
         raise NotImplementedError
 
     # ---------------------------------------------------------------------------------------------- for everyone
@@ -114,19 +124,26 @@ class Pipeline:
         return [self.postprocess(list(islice(ends, len(group))), options) for group in grouped]
 
     @torch.inference_mode()
-    def _forward(self, rows: list[Row], options: Any) -> list[dict[str, Any]]:
-        """The model's output for each row, computed in batches of similar length."""
-        outputs: list[dict[str, Any]] = [{}] * len(rows)
+    def _forward(self, rows: list[Row], options: Any) -> list[Any]:
+        """What is kept of each row, computed in batches of similar length."""
+        kept: list[Any] = [None] * len(rows)
         lengths = [len(row["input_ids"]) for row in rows]
         for batch in batches(lengths, rows=options.batch_size, padded=self.tokenizer.pad_token_id is not None):
-            padding = len({lengths[i] for i in batch}) > 1
-            padded = self.tokenizer.pad([rows[i] for i in batch], padding=padding, return_tensors="pt")
+            chosen = [rows[i] for i in batch]
+            inputs = {name: tensor.to(self.model.device) for name, tensor in self.collate(chosen).items()}
             with steady(padding=False):
-                result = self.model(**{name: tensor.to(self.model.device) for name, tensor in padded.items()})
+                result = self.compute(inputs, chosen, options)
             tensors = {name: result[name].float().cpu() for name in self.needs}
             for place, i in enumerate(batch):
-                outputs[i] = {name: tensor[place] for name, tensor in tensors.items()}
-        return outputs
+                output = {name: tensor[place] for name, tensor in tensors.items()}
+                kept[i] = self.read(output, rows[i], options)
+        return kept
+
+    def collate(self, rows: list[Row]) -> Mapping[str, torch.Tensor]:
+        """The model's inputs, (B,T) or more, from rows, whose lists are padded to the longest."""
+        given = [{name: value for name, value in row.items() if name not in self.keeps} for row in rows]
+        padding = len({len(row["input_ids"]) for row in rows}) > 1
+        return self.tokenizer.pad(given, padding=padding, return_tensors="pt")
 
     def _lazily(self, inputs: Iterator[Any], options: Any, window: int) -> Iterator[Any]:
         while taken := list(islice(inputs, window)):

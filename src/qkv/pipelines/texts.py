@@ -1,0 +1,73 @@
+"""What tasks on whole texts share: pairs of texts as rows of token ids, and what happens to those that are too long."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import short
+from . import base
+from .base import Pipeline, Row
+
+STRATEGIES = ("longest_first", "only_first", "only_second")
+Pair = tuple[str, str | None]
+
+
+@dataclass(frozen=True)
+class TextOptions(base.Options):
+    """
+    truncation: True cuts a text that is too long silently; None cuts it with a warning; False or "error" raises.
+    padding: accepted for compatibility: rows are padded to the longest of their batch.
+    max_length: tokens of a text at most; what the model can read if None.
+    """
+
+    counts = ("batch_size", "max_length")
+
+    truncation: bool | str | None = None
+    padding: bool | str | None = None
+    max_length: int | None = None
+
+
+class TextPipeline(Pipeline):
+    """A pipeline that reads each text, or pair of texts, as one row."""
+
+    options_class = TextOptions
+    cuts = "longest_first"  # how a pair that is too long is cut, if the call does not say
+
+    def encode(self, pairs: list[Pair], options: Any, **asked: Any) -> list[Row]:
+        """Token ids and masks of each text, or pair, without padding; `asked` goes to the tokenizer.
+
+        Raises: ValueError for a text that is too long where `options.truncation` does not allow to cut it.
+        """
+        limit = min(self.limit, options.max_length or self.limit)
+        how = options.truncation if options.truncation in STRATEGIES else self.cuts
+        cutting = {"truncation": how, "max_length": limit, **asked}
+        accepted = options.truncation is True or options.truncation in STRATEGIES
+        rows = self._rows(pairs, cutting if accepted else asked)
+        long = [i for i, row in enumerate(rows) if len(row["input_ids"]) > limit]
+        if long and options.truncation is None:
+            warnings.warn(
+                f"{len(long)} of {len(rows)} texts had more than the {limit} tokens this model reads, and were cut. "
+                f"Pass truncation=True (--truncation) to accept that, or truncation='error' to get an error.",
+                stacklevel=6,
+            )
+            for i, row in zip(long, self._rows([pairs[i] for i in long], cutting), strict=True):
+                rows[i] = row
+        elif long:
+            raise ValueError(
+                f"{len(long)} of {len(rows)} texts have more than the {limit} tokens this model reads, first "
+                f"{short(pairs[long[0]][0], 60)} with {len(rows[long[0]]['input_ids'])}. Pass truncation=True to cut."
+            )
+        return rows
+
+    def _rows(self, pairs: list[Pair], asked: dict[str, Any]) -> list[Row]:
+        rows: list[Row] = [{}] * len(pairs)
+        for paired in (False, True):  # the tokenizer takes texts, or pairs, but not both in one call
+            chosen = [i for i, (_, second) in enumerate(pairs) if (second is not None) == paired]
+            if not chosen:
+                continue
+            seconds = [pairs[i][1] for i in chosen] if paired else None
+            how = asked if paired or "truncation" not in asked else {**asked, "truncation": True}
+            encoded = self.tokenizer([pairs[i][0] for i in chosen], seconds, verbose=False, **how)
+            for place, i in enumerate(chosen):
+                rows[i] = {name: column[place] for name, column in encoded.items()}
+        return rows

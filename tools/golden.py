@@ -23,6 +23,7 @@ TINY = dict(vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_he
 TINY |= dict(max_position_embeddings=40, num_labels=3)
 DISTIL = dict(vocab_size=99, dim=32, n_layers=2, n_heads=4, hidden_dim=64, max_position_embeddings=40, num_labels=3)
 ROBERTA = TINY | dict(type_vocab_size=1, pad_token_id=1)
+LONGFORMER = ROBERTA | dict(type_vocab_size=2, sep_token_id=2)
 GPT2 = dict(
     vocab_size=99, n_embd=32, n_layer=2, n_head=4, n_positions=40, num_labels=3, pad_token_id=1, eos_token_id=98
 )
@@ -75,6 +76,8 @@ CASES = {  # name: (stem of the reference's classes, config, heads)
     "roberta": ("Roberta", ROBERTA, ENCODER),
     "xlm-roberta": ("XLMRoberta", ROBERTA, (CLASSIFIER, TOKENS)),
     "camembert": ("Camembert", ROBERTA, (CLASSIFIER, ANSWERS)),
+    "longformer": ("Longformer", LONGFORMER | dict(attention_window=[4, 8]), ENCODER),
+    "longformer-wide": ("Longformer", LONGFORMER | dict(attention_window=16), (MASKED,)),
     "gpt2": ("GPT2", GPT2, (CLASSIFIER, "LMHeadModel")),
     "gpt2-scaled": ("GPT2", GPT2 | dict(scale_attn_by_inverse_layer_idx=True, n_inner=48), ()),
     "deberta-v2": ("DebertaV2", DEBERTA, ENCODER),
@@ -115,7 +118,12 @@ def inputs(stem: str, pad: int) -> dict[str, torch.Tensor]:
     if stem == "OPT":  # its positions are counted from the mask: one row is padded on the left
         mask[3] = torch.arange(9) > 4
         ids[3] = torch.where(mask[3] > 0, 50 + torch.arange(9), pad)
-    if stem == "Bert":
+    if stem == "Longformer":  # a question and a text, each after padding has been put in, as both are looked for in ids
+        ids[ids == 2] = 3
+        ids[:, [1, 2, 4]] = 2
+        batch["global_attention_mask"] = torch.tensor([0, 0, 1, 0, 0, 0, 0, 1, 0]).expand(4, 9).clone()
+        batch["global_attention_mask"][3, 0] = 1
+    if stem in ("Bert", "Longformer"):
         batch["token_type_ids"] = (torch.arange(9) > 3).long().expand(4, 9) * mask
     if stem == "T5":
         batch["decoder_input_ids"] = torch.randint(2, 98, (4, 6))
@@ -182,6 +190,8 @@ def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None
             given.pop("decoder_input_ids")
             given["input_ids"] = given["input_ids"].clone()
             given["input_ids"][:, -1] = config.eos_token_id  # the head reads the state at the last </s>
+        if suffix in (CLASSIFIER, ANSWERS, CHOICE):
+            given.pop("global_attention_mask", None)  # the model says itself what is global
         wanted = {} if suffix == "Model" else targets(suffix, given)
         if suffix == CHOICE:  # the rows, and the same backwards: (B,2,T)
             given = {key: torch.stack((value, value.flip(0)), dim=1) for key, value in given.items()}

@@ -64,6 +64,10 @@ _HOMES = {
     "models.gpt_neox": "GPTNeoXConfig GPTNeoXForCausalLM GPTNeoXForSequenceClassification GPTNeoXModel",
     "models.granite": "GraniteConfig GraniteForCausalLM GraniteForSequenceClassification GraniteModel",
     "models.llama": "LlamaConfig LlamaForCausalLM LlamaForSequenceClassification LlamaModel",
+    "models.longformer": (
+        "LongformerConfig LongformerForMaskedLM LongformerForMultipleChoice LongformerForQuestionAnswering "
+        "LongformerForSequenceClassification LongformerForTokenClassification LongformerModel"
+    ),
     "models.mistral": "MistralConfig MistralForCausalLM MistralForSequenceClassification MistralModel",
     "models.olmo2": "Olmo2Config Olmo2ForCausalLM Olmo2ForSequenceClassification Olmo2Model",
     "models.opt": "OPTConfig OPTForCausalLM OPTForSequenceClassification OPTModel",
@@ -124,7 +128,9 @@ __all__ = [
     "GraniteForSequenceClassification", "GraniteModel", "HammingDiversityLogitsProcessor",
     "InfNanRemoveLogitsProcessor", "LlamaConfig", "LlamaForCausalLM", "LlamaForSequenceClassification", "LlamaModel",
     "LlamaTokenizer", "LlamaTokenizerFast", "LogitNormalization", "LogitsProcessor", "LogitsProcessorList",
-    "MPNetTokenizer", "MPNetTokenizerFast", "MaxLengthCriteria", "MaxTimeCriteria", "MinLengthLogitsProcessor",
+    "LongformerConfig", "LongformerForMaskedLM", "LongformerForMultipleChoice", "LongformerForQuestionAnswering",
+    "LongformerForSequenceClassification", "LongformerForTokenClassification", "LongformerModel", "MPNetTokenizer",
+    "MPNetTokenizerFast", "MaxLengthCriteria", "MaxTimeCriteria", "MinLengthLogitsProcessor",
     "MinNewTokensLengthLogitsProcessor", "MinPLogitsWarper", "MistralConfig", "MistralForCausalLM",
     "MistralForSequenceClassification", "MistralModel", "ModelOutput", "NoBadWordsLogitsProcessor",
     "NoRepeatNGramLogitsProcessor", "OPTConfig", "OPTForCausalLM", "OPTForSequenceClassification", "OPTModel",

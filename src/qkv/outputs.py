@@ -90,10 +90,15 @@ class _Pooled(ModelOutput):
 
 @dataclass
 class _Observed(ModelOutput):
-    """If asked for: hidden states (B,T,D) of all layers, the embeddings first; attention weights (B,H,T,T)."""
+    """If asked for: hidden states (B,T,D) of all layers, the embeddings first; attention weights (B,H,T,T).
+
+    Where tokens see only those near them, these are (B,H,T,G+window+1), of G tokens that all see and of neighbours, and
+    there are global_attentions (B,H,T,G), of those G tokens for all, T padded to windows.
+    """
 
     hidden_states: "tuple[Tensor, ...] | None" = None
     attentions: "tuple[Tensor, ...] | None" = None
+    global_attentions: "tuple[Tensor, ...] | None" = None
 
 
 @dataclass

@@ -23,7 +23,9 @@ TORCH_ALONE = ("granite", "olmo2")
 # OPT has layers beside its stack, and this Phi-3 angles that depend on how long the text is.
 WITHOUT_STEPS = (*TORCH_ALONE, "opt", "phi3")
 ENCODERS = [
-    name for name in auto.FAMILIES if issubclass(auto.body_class(name), TextModel) and not name.startswith("deberta")
+    name
+    for name in auto.FAMILIES
+    if issubclass(auto.body_class(name), TextModel) and not name.startswith(("deberta", "longformer"))
 ]
 
 

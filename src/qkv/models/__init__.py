@@ -12,6 +12,7 @@ FAMILIES = {
     "gpt_neox": "gpt_neox",
     "granite": "granite",
     "llama": "llama",
+    "longformer": "longformer",
     "mistral": "mistral",
     "olmo2": "olmo2",
     "opt": "opt",

@@ -35,7 +35,7 @@ DOORS = {
 }
 BANNED_CALLS = {"eval", "exec", "compile", "__import__"}
 # A folder may import from those to its right, and from the ground (files at the top).
-ORDER = ["cli", "pipelines", "models", "heads", "generation", "backends", "layers"]
+ORDER = ["cli", "viz", "pipelines", "models", "heads", "generation", "backends", "layers"]
 
 
 def imports(tree):

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from qkv import __version__
 
-from . import bench, chat, describe, env, run
+from . import bench, chat, describe, env, run, show
 from .tasks import FORMS
 from .terminal import Debug, notices, say
 
@@ -109,6 +109,7 @@ def root(
 
 app.command("run")(run.run)
 app.command("chat")(chat.chat)
+app.command("show")(show.show)
 app.command("describe")(describe.describe)
 app.command("env")(env.env)
 app.command("bench")(bench.bench)

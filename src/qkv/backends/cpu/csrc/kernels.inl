@@ -249,26 +249,33 @@ INLINE vi dot(vi acc, vi weights, vi x) {
 #endif
 }
 
-// The same for int8 weights, stored with 128 added, where acc began as OFFSET times the sum of x (Quantised::begins). Without VNNI pairs of
-// products are summed in 16 bits, which 255 * 127 twice would overflow: there signs go from weights to x first.
+// The same for int8 weights, stored with 128 added. Without VNNI pairs of products are summed in 16 bits, which 255 * 127 twice would
+// overflow. So activations have seven bits in wide groups, where products are what takes the time (encoders); in fine ones (decoders, which
+// read weights) they keep eight, and signs go from weights to x first.
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || !defined(__AVX2__)
-constexpr int OFFSET = -128;
-INLINE vi dot_int8(vi acc, vi weights, vi x) { return dot(acc, weights, x); }
+constexpr bool WIDE_SUMS = true;
 #else
-constexpr int OFFSET = 0;
-INLINE vi dot_int8(vi acc, vi weights, vi x) {
-  const vi codes = weights ^ static_cast<int32_t>(0x80808080);
+constexpr bool WIDE_SUMS = false;
+#endif
+template <int GROUP> constexpr bool TURNED = !WIDE_SUMS && GROUP == FINE_GROUP;
+template <int GROUP> constexpr float LEVELS = WIDE_SUMS || GROUP == FINE_GROUP ? 127 : 64;  // the largest code of x
+template <int GROUP> constexpr int OFFSET = TURNED<GROUP> ? 0 : -128;  // acc begins as this times the sum of x (Quantised::begins)
+
+template <int GROUP> INLINE vi dot_int8(vi acc, vi weights, vi x) {
+  if constexpr (TURNED<GROUP>) {
+    const vi codes = weights ^ static_cast<int32_t>(0x80808080);
 #if defined(__AVX512BW__)
-  const __m512i c = reinterpret_cast<__m512i>(codes), v = reinterpret_cast<__m512i>(x);
-  const __m512i turned = _mm512_mask_sub_epi8(v, _mm512_movepi8_mask(c), _mm512_setzero_si512(), v);
-  return dot(acc, reinterpret_cast<vi>(_mm512_abs_epi8(c)), reinterpret_cast<vi>(turned));
-#else
-  const __m256i c = reinterpret_cast<__m256i>(codes);
-  const __m256i turned = _mm256_sign_epi8(reinterpret_cast<__m256i>(x), c);
-  return dot(acc, reinterpret_cast<vi>(_mm256_abs_epi8(c)), reinterpret_cast<vi>(turned));
+    const __m512i c = reinterpret_cast<__m512i>(codes), v = reinterpret_cast<__m512i>(x);
+    const __m512i turned = _mm512_mask_sub_epi8(v, _mm512_movepi8_mask(c), _mm512_setzero_si512(), v);
+    return dot(acc, reinterpret_cast<vi>(_mm512_abs_epi8(c)), reinterpret_cast<vi>(turned));
+#elif defined(__AVX2__)
+    const __m256i c = reinterpret_cast<__m256i>(codes);
+    const __m256i turned = _mm256_sign_epi8(reinterpret_cast<__m256i>(x), c);
+    return dot(acc, reinterpret_cast<vi>(_mm256_abs_epi8(c)), reinterpret_cast<vi>(turned));
 #endif
+  }
+  return dot(acc, weights, x);
 }
-#endif
 
 INLINE vi four_codes(const int8_t* p) {
   int32_t bits;
@@ -277,8 +284,6 @@ INLINE vi four_codes(const int8_t* p) {
 }
 
 // A row of x: for each group, codes = rint(x * LEVELS / max|x|).
-constexpr float LEVELS = 127;  // the largest code
-
 // `of` the numbers i...i+m-1 of the row.
 template <int GROUP, class F> INLINE void quantise_groups(int k, const Quantised* q, int64_t row, const F& of) {
   constexpr int N = GROUP / VL;
@@ -290,7 +295,7 @@ template <int GROUP, class F> INLINE void quantise_groups(int k, const Quantised
     if (begin + GROUP <= k) UNROLL for (int i = 0; i < N; i++) v[i] = of(begin + i * VL, VL);
     else UNROLL for (int i = 0; i < N; i++) v[i] = begin + i * VL < k ? of(begin + i * VL, k - begin - i * VL < VL ? k - begin - i * VL : VL) : vf{};
     UNROLL for (int i = 0; i < N; i++) most = max(most, abs(v[i]));
-    const float m = largest(most), by = m > 0 ? LEVELS / m : 0.0f, scale = m / LEVELS;
+    const float m = largest(most), by = m > 0 ? LEVELS<GROUP> / m : 0.0f, scale = m / LEVELS<GROUP>;
     vi total{};
     UNROLL for (int i = 0; i < N; i++) {
       const vi c = rint(v[i] * by);
@@ -301,7 +306,7 @@ template <int GROUP, class F> INLINE void quantise_groups(int k, const Quantised
     const int32_t s = sum_int(total);
     q->scales[row * groups + g] = scale;
     q->sums[row * groups + g] = scale * static_cast<float>(s);
-    q->begins[row * groups + g] = OFFSET * s;
+    q->begins[row * groups + g] = OFFSET<GROUP> * s;
   }
 }
 
@@ -332,7 +337,7 @@ template <int M, int GROUP> INLINE void int8_tile(const uint8_t* w, const Quanti
       UNROLL for (int v = 0; v < VECTORS; v++) b[v] = load_int(w + 4 * VL * v);
       UNROLL for (int i = 0; i < M; i++) {
         const vi a = four_codes(x + i * q->width + GROUP * g + 4 * s);
-        UNROLL for (int v = 0; v < VECTORS; v++) part[i][v] = dot_int8(part[i][v], b[v], a);
+        UNROLL for (int v = 0; v < VECTORS; v++) part[i][v] = dot_int8<GROUP>(part[i][v], b[v], a);
       }
     }
     UNROLL for (int i = 0; i < M; i++) {

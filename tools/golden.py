@@ -22,6 +22,10 @@ GOLDENS = Path(__file__).parent.parent / "tests" / "parity" / "goldens"
 TINY = dict(vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64)
 TINY |= dict(max_position_embeddings=40, num_labels=3)
 DISTIL = dict(vocab_size=99, dim=32, n_layers=2, n_heads=4, hidden_dim=64, max_position_embeddings=40, num_labels=3)
+ALBERT = TINY | dict(embedding_size=16, num_hidden_layers=3)
+ALBERT_GROUPS = ALBERT | dict(num_hidden_layers=5, num_hidden_groups=2, inner_group_num=2, hidden_act="relu")
+ELECTRA = TINY | dict(embedding_size=16)
+ELECTRA_BASE = TINY | dict(embedding_size=32, summary_use_proj=False, summary_activation="tanh", hidden_act="relu")
 ROBERTA = TINY | dict(type_vocab_size=1, pad_token_id=1)
 LONGFORMER = ROBERTA | dict(type_vocab_size=2, sep_token_id=2)
 GPT2 = dict(
@@ -61,7 +65,7 @@ OPT |= dict(max_position_embeddings=40)
 OPT_350M = OPT | dict(word_embed_proj_dim=20, do_layer_norm_before=False)
 OPT_BARE = OPT | dict(enable_bias=False, layer_norm_elementwise_affine=False, _remove_final_layer_norm=True)
 CLASSIFIER, MASKED, GENERATOR = "ForSequenceClassification", "ForMaskedLM", "ForConditionalGeneration"
-CAUSAL = "ForCausalLM"
+CAUSAL, BOTH = "ForCausalLM", "ForPreTraining"
 TOKENS, ANSWERS, CHOICE, NEXT = (
     "ForTokenClassification",
     "ForQuestionAnswering",
@@ -71,8 +75,13 @@ TOKENS, ANSWERS, CHOICE, NEXT = (
 ENCODER = (CLASSIFIER, MASKED, TOKENS, ANSWERS, CHOICE)
 
 CASES = {  # name: (stem of the reference's classes, config, heads)
-    "bert": ("Bert", TINY, (*ENCODER, NEXT, "ForPreTraining")),
+    "albert": ("Albert", ALBERT, (*ENCODER, BOTH)),
+    "albert-groups": ("Albert", ALBERT_GROUPS, (CLASSIFIER, MASKED)),
+    "bert": ("Bert", TINY, (*ENCODER, NEXT, BOTH)),
     "distilbert": ("DistilBert", DISTIL, ENCODER),
+    "electra": ("Electra", ELECTRA, (*ENCODER, BOTH)),
+    "electra-base": ("Electra", ELECTRA_BASE, (MASKED, CHOICE, BOTH)),
+    "mpnet": ("MPNet", TINY | dict(pad_token_id=1), ENCODER),
     "roberta": ("Roberta", ROBERTA, ENCODER),
     "xlm-roberta": ("XLMRoberta", ROBERTA, (CLASSIFIER, TOKENS)),
     "camembert": ("Camembert", ROBERTA, (CLASSIFIER, ANSWERS)),
@@ -123,14 +132,14 @@ def inputs(stem: str, pad: int) -> dict[str, torch.Tensor]:
         ids[:, [1, 2, 4]] = 2
         batch["global_attention_mask"] = torch.tensor([0, 0, 1, 0, 0, 0, 0, 1, 0]).expand(4, 9).clone()
         batch["global_attention_mask"][3, 0] = 1
-    if stem in ("Bert", "Longformer"):
+    if stem in ("Bert", "Albert", "Electra", "Longformer"):
         batch["token_type_ids"] = (torch.arange(9) > 3).long().expand(4, 9) * mask
     if stem == "T5":
         batch["decoder_input_ids"] = torch.randint(2, 98, (4, 6))
     return batch
 
 
-def targets(suffix: str, given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def targets(stem: str, suffix: str, given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """What a head's loss takes."""
     ids, few = given.get("decoder_input_ids", given["input_ids"]), torch.tensor([0, 1, 2, 1])
     if suffix == TOKENS:
@@ -139,8 +148,10 @@ def targets(suffix: str, given: dict[str, torch.Tensor]) -> dict[str, torch.Tens
         return {"start_positions": few, "end_positions": few + 3}
     if suffix == CHOICE:
         return {"labels": torch.tensor([1, 0, 1, 1])}
-    if suffix == "ForPreTraining":
-        return {"labels": ids, "next_sentence_label": few % 2}
+    if suffix == BOTH and stem == "Electra":
+        return {"labels": ids % 2}
+    if suffix == BOTH:
+        return {"labels": ids, "sentence_order_label" if stem == "Albert" else "next_sentence_label": few % 2}
     return {"labels": few if suffix == CLASSIFIER else few % 2 if suffix == NEXT else ids}
 
 
@@ -180,7 +191,9 @@ def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None
     pad = config.pad_token_id if config.pad_token_id is not None else 0
     batch = inputs(stem, pad)
     for suffix in ("Model", *heads):
-        config.num_labels = 2 if suffix == ANSWERS else settings.get("num_labels", 2)
+        config.num_labels = (
+            2 if suffix == ANSWERS or (stem, suffix) == ("Albert", BOTH) else settings.get("num_labels", 2)
+        )
         cls = getattr(ref, stem + suffix, None) or getattr(ref, stem.removesuffix("Text") + suffix)
         model = cls(copy.deepcopy(config)).eval()
         widen(model)
@@ -192,7 +205,7 @@ def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None
             given["input_ids"][:, -1] = config.eos_token_id  # the head reads the state at the last </s>
         if suffix in (CLASSIFIER, ANSWERS, CHOICE):
             given.pop("global_attention_mask", None)  # the model says itself what is global
-        wanted = {} if suffix == "Model" else targets(suffix, given)
+        wanted = {} if suffix == "Model" else targets(stem, suffix, given)
         if suffix == CHOICE:  # the rows, and the same backwards: (B,2,T)
             given = {key: torch.stack((value, value.flip(0)), dim=1) for key, value in given.items()}
         if wanted:

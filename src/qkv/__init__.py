@@ -40,6 +40,10 @@ _HOMES = {
     ),
     "generation.streamers": "AsyncTextIteratorStreamer BaseStreamer TextIteratorStreamer TextStreamer",
     "layers.cache": "Cache DynamicCache EncoderDecoderCache QuantizedCache StaticCache",
+    "models.albert": (
+        "AlbertConfig AlbertForMaskedLM AlbertForMultipleChoice AlbertForPreTraining AlbertForQuestionAnswering "
+        "AlbertForSequenceClassification AlbertForTokenClassification AlbertModel"
+    ),
     "models.base": "PreTrainedModel",
     "models.bert": (
         "BertConfig BertForMaskedLM BertForMultipleChoice BertForNextSentencePrediction BertForPreTraining "
@@ -57,6 +61,10 @@ _HOMES = {
         "DistilBertConfig DistilBertForMaskedLM DistilBertForMultipleChoice DistilBertForQuestionAnswering "
         "DistilBertForSequenceClassification DistilBertForTokenClassification DistilBertModel"
     ),
+    "models.electra": (
+        "ElectraConfig ElectraForMaskedLM ElectraForMultipleChoice ElectraForPreTraining ElectraForQuestionAnswering "
+        "ElectraForSequenceClassification ElectraForTokenClassification ElectraModel"
+    ),
     "models.gemma": "GemmaConfig GemmaForCausalLM GemmaForSequenceClassification GemmaModel",
     "models.gemma2": "Gemma2Config Gemma2ForCausalLM Gemma2ForSequenceClassification Gemma2Model",
     "models.gemma3": "Gemma3ForCausalLM Gemma3TextConfig Gemma3TextForSequenceClassification Gemma3TextModel",
@@ -69,6 +77,10 @@ _HOMES = {
         "LongformerForSequenceClassification LongformerForTokenClassification LongformerModel"
     ),
     "models.mistral": "MistralConfig MistralForCausalLM MistralForSequenceClassification MistralModel",
+    "models.mpnet": (
+        "MPNetConfig MPNetForMaskedLM MPNetForMultipleChoice MPNetForQuestionAnswering "
+        "MPNetForSequenceClassification MPNetForTokenClassification MPNetModel"
+    ),
     "models.olmo2": "Olmo2Config Olmo2ForCausalLM Olmo2ForSequenceClassification Olmo2Model",
     "models.opt": "OPTConfig OPTForCausalLM OPTForSequenceClassification OPTModel",
     "models.phi3": "Phi3Config Phi3ForCausalLM Phi3ForSequenceClassification Phi3Model",
@@ -101,7 +113,9 @@ _HOMES = {
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
-    "__version__", "AlbertTokenizer", "AlbertTokenizerFast", "AsyncTextIteratorStreamer", "AutoConfig", "AutoModel",
+    "__version__", "AlbertConfig", "AlbertForMaskedLM", "AlbertForMultipleChoice", "AlbertForPreTraining",
+    "AlbertForQuestionAnswering", "AlbertForSequenceClassification", "AlbertForTokenClassification", "AlbertModel",
+    "AlbertTokenizer", "AlbertTokenizerFast", "AsyncTextIteratorStreamer", "AutoConfig", "AutoModel",
     "AutoModelForCausalLM", "AutoModelForMaskedLM", "AutoModelForMultipleChoice", "AutoModelForNextSentencePrediction",
     "AutoModelForPreTraining", "AutoModelForQuestionAnswering", "AutoModelForSeq2SeqLM",
     "AutoModelForSequenceClassification", "AutoModelForTokenClassification", "AutoTokenizer", "BaseStreamer",
@@ -116,30 +130,34 @@ __all__ = [
     "DebertaV2TokenizerFast", "DisjunctiveConstraint", "DistilBertConfig", "DistilBertForMaskedLM",
     "DistilBertForMultipleChoice", "DistilBertForQuestionAnswering", "DistilBertForSequenceClassification",
     "DistilBertForTokenClassification", "DistilBertModel", "DistilBertTokenizer", "DistilBertTokenizerFast",
-    "DynamicCache", "ElectraTokenizer", "ElectraTokenizerFast", "EncoderDecoderCache",
-    "EncoderNoRepeatNGramLogitsProcessor", "EncoderRepetitionPenaltyLogitsProcessor", "EosTokenCriteria",
-    "EpsilonLogitsWarper", "EtaLogitsWarper", "ExponentialDecayLengthPenalty", "ForcedBOSTokenLogitsProcessor",
-    "ForcedEOSTokenLogitsProcessor", "GPT2Config", "GPT2ForSequenceClassification", "GPT2LMHeadModel", "GPT2Model",
-    "GPT2Tokenizer", "GPT2TokenizerFast", "GPTNeoXConfig", "GPTNeoXForCausalLM", "GPTNeoXForSequenceClassification",
-    "GPTNeoXModel", "Gemma2Config", "Gemma2ForCausalLM", "Gemma2ForSequenceClassification", "Gemma2Model",
-    "Gemma3ForCausalLM", "Gemma3TextConfig", "Gemma3TextForSequenceClassification", "Gemma3TextModel", "GemmaConfig",
-    "GemmaForCausalLM", "GemmaForSequenceClassification", "GemmaModel", "GemmaTokenizer", "GemmaTokenizerFast",
-    "GenerationConfig", "GenerationMixin", "GrammarLogitsProcessor", "GraniteConfig", "GraniteForCausalLM",
+    "DynamicCache", "ElectraConfig", "ElectraForMaskedLM", "ElectraForMultipleChoice", "ElectraForPreTraining",
+    "ElectraForQuestionAnswering", "ElectraForSequenceClassification", "ElectraForTokenClassification", "ElectraModel",
+    "ElectraTokenizer", "ElectraTokenizerFast", "EncoderDecoderCache", "EncoderNoRepeatNGramLogitsProcessor",
+    "EncoderRepetitionPenaltyLogitsProcessor", "EosTokenCriteria", "EpsilonLogitsWarper", "EtaLogitsWarper",
+    "ExponentialDecayLengthPenalty", "ForcedBOSTokenLogitsProcessor", "ForcedEOSTokenLogitsProcessor", "GPT2Config",
+    "GPT2ForSequenceClassification", "GPT2LMHeadModel", "GPT2Model", "GPT2Tokenizer", "GPT2TokenizerFast",
+    "GPTNeoXConfig", "GPTNeoXForCausalLM", "GPTNeoXForSequenceClassification", "GPTNeoXModel", "Gemma2Config",
+    "Gemma2ForCausalLM", "Gemma2ForSequenceClassification", "Gemma2Model", "Gemma3ForCausalLM", "Gemma3TextConfig",
+    "Gemma3TextForSequenceClassification", "Gemma3TextModel", "GemmaConfig", "GemmaForCausalLM",
+    "GemmaForSequenceClassification", "GemmaModel", "GemmaTokenizer", "GemmaTokenizerFast", "GenerationConfig",
+    "GenerationMixin", "GrammarLogitsProcessor", "GraniteConfig", "GraniteForCausalLM",
     "GraniteForSequenceClassification", "GraniteModel", "HammingDiversityLogitsProcessor",
     "InfNanRemoveLogitsProcessor", "LlamaConfig", "LlamaForCausalLM", "LlamaForSequenceClassification", "LlamaModel",
     "LlamaTokenizer", "LlamaTokenizerFast", "LogitNormalization", "LogitsProcessor", "LogitsProcessorList",
     "LongformerConfig", "LongformerForMaskedLM", "LongformerForMultipleChoice", "LongformerForQuestionAnswering",
-    "LongformerForSequenceClassification", "LongformerForTokenClassification", "LongformerModel", "MPNetTokenizer",
-    "MPNetTokenizerFast", "MaxLengthCriteria", "MaxTimeCriteria", "MinLengthLogitsProcessor",
-    "MinNewTokensLengthLogitsProcessor", "MinPLogitsWarper", "MistralConfig", "MistralForCausalLM",
-    "MistralForSequenceClassification", "MistralModel", "ModelOutput", "NoBadWordsLogitsProcessor",
-    "NoRepeatNGramLogitsProcessor", "OPTConfig", "OPTForCausalLM", "OPTForSequenceClassification", "OPTModel",
-    "Olmo2Config", "Olmo2ForCausalLM", "Olmo2ForSequenceClassification", "Olmo2Model", "Phi3Config", "Phi3ForCausalLM",
-    "Phi3ForSequenceClassification", "Phi3Model", "PhrasalConstraint", "Pipeline", "PreTrainedModel",
-    "PreTrainedTokenizer", "PreTrainedTokenizerFast", "PrefixConstrainedLogitsProcessor", "QuantizedCache",
-    "Qwen2Config", "Qwen2ForCausalLM", "Qwen2ForSequenceClassification", "Qwen2Model", "Qwen3Config",
-    "Qwen3ForCausalLM", "Qwen3ForSequenceClassification", "Qwen3Model", "RepetitionPenaltyLogitsProcessor",
-    "RobertaConfig", "RobertaForMaskedLM", "RobertaForMultipleChoice", "RobertaForQuestionAnswering",
+    "LongformerForSequenceClassification", "LongformerForTokenClassification", "LongformerModel", "MPNetConfig",
+    "MPNetForMaskedLM", "MPNetForMultipleChoice", "MPNetForQuestionAnswering", "MPNetForSequenceClassification",
+    "MPNetForTokenClassification", "MPNetModel", "MPNetTokenizer", "MPNetTokenizerFast", "MaxLengthCriteria",
+    "MaxTimeCriteria", "MinLengthLogitsProcessor", "MinNewTokensLengthLogitsProcessor", "MinPLogitsWarper",
+    "MistralConfig", "MistralForCausalLM", "MistralForSequenceClassification", "MistralModel", "ModelOutput",
+    "NoBadWordsLogitsProcessor", "NoRepeatNGramLogitsProcessor", "OPTConfig", "OPTForCausalLM",
+    "OPTForSequenceClassification", "OPTModel", "Olmo2Config", "Olmo2ForCausalLM", "Olmo2ForSequenceClassification",
+    "Olmo2Model", "Phi3Config", "Phi3ForCausalLM", "Phi3ForSequenceClassification", "Phi3Model", "PhrasalConstraint",
+    "Pipeline", "PreTrainedModel", "PreTrainedTokenizer", "PreTrainedTokenizerFast",
+    "PrefixConstrainedLogitsProcessor", "QuantizedCache", "Qwen2Config", "Qwen2ForCausalLM",
+    "Qwen2ForSequenceClassification", "Qwen2Model", "Qwen3Config", "Qwen3ForCausalLM",
+    "Qwen3ForSequenceClassification", "Qwen3Model", "RepetitionPenaltyLogitsProcessor", "RobertaConfig",
+    "RobertaForMaskedLM", "RobertaForMultipleChoice", "RobertaForQuestionAnswering",
     "RobertaForSequenceClassification", "RobertaForTokenClassification", "RobertaModel", "RobertaTokenizer",
     "RobertaTokenizerFast", "SequenceBiasLogitsProcessor", "SmolLM3Config", "SmolLM3ForCausalLM",
     "SmolLM3ForSequenceClassification", "SmolLM3Model", "StaticCache", "StopStringCriteria", "StoppingCriteria",

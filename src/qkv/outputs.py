@@ -74,6 +74,13 @@ class _PairScores(ModelOutput):
 
 
 @dataclass
+class _OrderScores(ModelOutput):
+    loss: "Tensor | None" = None
+    prediction_logits: "Tensor | None" = None  # (B,T,V)
+    sop_logits: "Tensor | None" = None  # (B,2)
+
+
+@dataclass
 class _LastState(ModelOutput):
     last_hidden_state: "Tensor | None" = None  # (B,T,D)
 
@@ -161,6 +168,16 @@ class QuestionAnsweringOutput(_Observed, _SpanScores):
 @dataclass
 class PreTrainingOutput(_Observed, _PairScores):
     """Scores of the vocabulary (B,T,V), and for whether the second text follows the first (B,2)."""
+
+
+@dataclass
+class SentenceOrderOutput(_Observed, _OrderScores):
+    """Scores of the vocabulary (B,T,V), and for whether two texts are in their order (B,2)."""
+
+
+@dataclass
+class ReplacedTokensOutput(_Observed, _Scores):
+    """Scores of tokens for having been replaced: logits (B,T)."""
 
 
 @dataclass

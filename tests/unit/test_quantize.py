@@ -242,7 +242,10 @@ def test_native_product_of_an_encoder_is_the_integer_one(isa, bits, act, gated):
             assert engine.qkv_run(structs.addressof(program), structs.addressof(call)) == 0
             made = x[:, :k].relu() if act == "relu" else x[:, :k]
             made = made * x[:, k:] if gated else made
-            wide, narrow_sums = bits == 8, isa in ("avx2", "avx512")  # 16 bits hold two products of eight and seven bits
+            wide, narrow_sums = (
+                bits == 8,
+                isa in ("avx2", "avx512"),
+            )  # 16 bits hold two products of eight and seven bits
             expected = integer_product(layer, made, 64 if wide else 32, 64 if wide and narrow_sums else 127)
             assert float((y - expected).abs().max()) <= 1e-5 * float(expected.abs().max()), (n, k, rows)
     finally:

@@ -11,14 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import nearest, short
-from ..outputs import CausalLMOutput, MaskedLMOutput, PreTrainingOutput, Seq2SeqLMOutput
+from ..outputs import CausalLMOutput, MaskedLMOutput, PreTrainingOutput, SentenceOrderOutput, Seq2SeqLMOutput
 from .packing import Codes
 from .quantized import Quantized, QuantizedEmbedding, QuantizedLinear
 
 METHODS = {"int8": 8, "int4": 4}  # bits of the projections
 TABLE_BITS = 8  # of the table of tokens and of the head over it, which errors reach undamped
 PROJECTIONS = tuple(f"{x}_proj" for x in ("q", "k", "v", "o", "gate", "up", "down"))
-VOCABULARY = (CausalLMOutput, MaskedLMOutput, PreTrainingOutput, Seq2SeqLMOutput)  # what a head over a vocabulary gives
+VOCABULARY = (  # what a head over a vocabulary gives
+    CausalLMOutput, MaskedLMOutput, PreTrainingOutput, SentenceOrderOutput, Seq2SeqLMOutput,
+)  # fmt: skip
 
 Model = TypeVar("Model", bound=nn.Module)
 

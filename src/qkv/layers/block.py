@@ -94,12 +94,17 @@ class Layers(Named, nn.ModuleList):
     def __init__(self, blocks: Iterable[nn.Module] = ()):
         super().__init__(blocks)
 
+    @property
+    def blocks(self) -> "Layers | list[nn.Module]":
+        """What `forward` runs: what is in the stack, unless some of it runs more than once."""
+        return self
+
     def forward(self, x: Tensor, *context: Any) -> Tensor:
         found = None if Layers.engine is None else Layers.engine(self, x, context)
         if found is not None:
             return found
         note("hidden_states", x)
-        for i, block in enumerate(self):
+        for i, block in enumerate(self.blocks):
             x = block(x, *(part[i] if isinstance(part, PerLayer) else part for part in context))
             note("hidden_states", x)
         return x

@@ -1,10 +1,12 @@
 """One file per family. FAMILIES says which file a config.json's model_type is in."""
 
 FAMILIES = {
+    "albert": "albert",
     "bert": "bert",
     "camembert": "camembert",
     "deberta-v2": "deberta_v2",
     "distilbert": "distilbert",
+    "electra": "electra",
     "gemma": "gemma",
     "gemma2": "gemma2",
     "gemma3_text": "gemma3",
@@ -14,6 +16,7 @@ FAMILIES = {
     "llama": "llama",
     "longformer": "longformer",
     "mistral": "mistral",
+    "mpnet": "mpnet",
     "olmo2": "olmo2",
     "opt": "opt",
     "phi3": "phi3",

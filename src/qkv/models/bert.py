@@ -49,6 +49,23 @@ WORDS = {
 }
 
 
+def embeddings(c: BertConfig, width: int) -> Embeddings:
+    return Embeddings(
+        c.vocab_size, width, positions=c.max_position_embeddings, segments=c.type_vocab_size,
+        norm=nn.LayerNorm(width, c.layer_norm_eps), dropout=c.hidden_dropout_prob, padding_idx=c.pad_token_id,
+    )  # fmt: skip
+
+
+def block(c: BertConfig) -> PostNormBlock:
+    return PostNormBlock(
+        Attention(c.hidden_size, c.num_attention_heads, dropout=c.attention_probs_dropout_prob),
+        MLP(c.hidden_size, c.intermediate_size, c.hidden_act),
+        attn_norm=nn.LayerNorm(c.hidden_size, c.layer_norm_eps),
+        mlp_norm=nn.LayerNorm(c.hidden_size, c.layer_norm_eps),
+        dropout=c.hidden_dropout_prob,
+    )
+
+
 class BertModel(TextModel):
     config_class = BertConfig
     base_model_prefix = "bert"
@@ -98,21 +115,8 @@ class BertModel(TextModel):
         c = config
         if c.is_decoder:  # it would read what comes after a token
             raise ValueError(f"{c.model_type} as a decoder (is_decoder in config.json) is not in qkv; GPT-2 is one.")
-        self.embed = Embeddings(
-            c.vocab_size, c.hidden_size, positions=c.max_position_embeddings, segments=c.type_vocab_size,
-            norm=nn.LayerNorm(c.hidden_size, c.layer_norm_eps), dropout=c.hidden_dropout_prob,
-            padding_idx=c.pad_token_id,
-        )  # fmt: skip
-        self.layers = Layers(
-            PostNormBlock(
-                Attention(c.hidden_size, c.num_attention_heads, dropout=c.attention_probs_dropout_prob),
-                MLP(c.hidden_size, c.intermediate_size, c.hidden_act),
-                attn_norm=nn.LayerNorm(c.hidden_size, c.layer_norm_eps),
-                mlp_norm=nn.LayerNorm(c.hidden_size, c.layer_norm_eps),
-                dropout=c.hidden_dropout_prob,
-            )
-            for _ in range(c.num_hidden_layers)
-        )
+        self.embed = embeddings(c, c.hidden_size)
+        self.layers = Layers(block(c) for _ in range(c.num_hidden_layers))
         self.pooler = Pooler(c.hidden_size) if add_pooling_layer else None
 
     def encode(self, x: Tensor, mask: Tensor | None, positions: Tensor, segments: Tensor | None) -> Tensor:

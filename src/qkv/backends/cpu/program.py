@@ -53,9 +53,9 @@ class Program:
         self.quantised: tuple[int, int, int] | None = None  # source, width and kind of what is in eight bits now
         self.head_dim = self.kv_heads = 0
         self.spreads = False  # whether a row that sees no key is to spread evenly over all, which it does not here
-        if not len(layers):
+        if not len(layers.blocks):
             raise Unsupported("no blocks")
-        for i, block in enumerate(layers):
+        for i, block in enumerate(layers.blocks):
             plain(block)
             if type(block) not in BLOCKS:
                 raise Unsupported(f"a block of {type(block).__name__}")

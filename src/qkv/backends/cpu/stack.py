@@ -59,7 +59,7 @@ def run(layers: Layers, x: Tensor, context: tuple[Any, ...]) -> Tensor | None:
     program = program_of(layers) if len(context) <= 3 else None
     if program is None or not (cache is None or all(type(layer) in CACHES for layer in cache)):
         return None
-    spans = _spans(mask, x, len(layers), cache)
+    spans = _spans(mask, x, len(layers.blocks), cache)
     if spans is None or (program.spreads and any(bool((first == last).any()) for first, last in spans)):
         return None
     starts = [i * x.shape[1] for i in range(len(x) + 1)]

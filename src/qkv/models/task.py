@@ -119,7 +119,8 @@ class TaskModel(PreTrainedModel):
         """As the body's, and `labels` for a loss, or what the head names in `targets`; gives the head's `output`.
 
         Args:
-            logits_to_keep: scores of so many last tokens only, or of the tokens with these indices; of all if 0.
+            logits_to_keep: scores of so many last tokens only, or of the tokens with these indices; of all if 0. Of
+                those where a mask (B,T) of bools is true: (1,N,V), row after row.
         """
         head = self.head
         targets = {name: inputs.pop(name) for name in head.targets if name in inputs}
@@ -134,7 +135,7 @@ class TaskModel(PreTrainedModel):
         x = body.last_hidden_state
         if not isinstance(logits_to_keep, int) or (logits_to_keep and logits_to_keep < x.shape[1]):
             kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-            body.last_hidden_state = x[:, kept]
+            body.last_hidden_state = x[kept][None] if isinstance(kept, Tensor) and kept.dim() == 2 else x[:, kept]
         found = head(body, inputs)
         scores = {"logits": found.view(-1, choices) if choices else found} if isinstance(found, Tensor) else found
         loss = head.total_loss(scores, targets, inputs) if targets else None

@@ -39,8 +39,8 @@ class Options:
     def __post_init__(self) -> None:
         for name in self.counts:
             value = getattr(self, name)
-            if isinstance(value, int) and value < 1:
-                raise ValueError(f"{name}={value} must be at least 1, or None.")
+            if value not in (None, "") and not (hasattr(value, "__index__") and value >= 1):
+                raise ValueError(f"{name}={short(value)} must be a whole number, at least 1, or None.")
 
 
 class Pipeline:

@@ -26,6 +26,7 @@ class Task:
     model: str  # an Auto class
     default: str
     embedded: str = ""  # a folder in qkv/assets that stands in for the default without a network
+    instead: str = ""  # a model that works, where the default's family is not here yet
 
 
 TASKS = {
@@ -38,6 +39,20 @@ TASKS = {
     ),
     "text-generation": Task(
         "text_generation", "TextGenerationPipeline", "AutoModelForCausalLM", "openai-community/gpt2"
+    ),
+    "question-answering": Task(
+        "question_answering",
+        "QuestionAnsweringPipeline",
+        "AutoModelForQuestionAnswering",
+        "distilbert/distilbert-base-cased-distilled-squad",
+    ),
+    "fill-mask": Task("fill_mask", "FillMaskPipeline", "AutoModelForMaskedLM", "distilbert/distilroberta-base"),
+    "zero-shot-classification": Task(
+        "zero_shot_classification",
+        "ZeroShotClassificationPipeline",
+        "AutoModelForSequenceClassification",
+        "facebook/bart-large-mnli",
+        instead="MoritzLaurer/DeBERTa-v3-base-mnli-fever-anli",
     ),
 }
 ALIASES = {"sentiment-analysis": "text-classification"}
@@ -86,11 +101,17 @@ def pipeline(
             "quantize= is for a model that the pipeline loads; give a loaded one as qkv.quantize(model, how)."
         )
     if not isinstance(model, PreTrainedModel):
+        instead = TASKS[name].instead if model is None else ""
         repo = default_repo(name, where) if model is None else open_repo(model, **where)
         tokenizer = repo if tokenizer is None else tokenizer
         config = auto.AutoConfig.from_pretrained(config, **where) if isinstance(config, str | Path) else config
         cls = getattr(auto, TASKS[name].model)
-        model = cls.from_pretrained(repo, config=config, device=device, complete=True, **loading)
+        try:
+            model = cls.from_pretrained(repo, config=config, device=device, complete=True, **loading)
+        except ValueError as error:
+            if not instead:
+                raise
+            raise ValueError(f"{error} Name another model, such as pipeline({name!r}, model={instead!r}).") from None
     suffixes = getattr(auto, TASKS[name].model).suffix
     if not any(cls.__name__.endswith(suffixes) for cls in type(model).__mro__):
         raise ValueError(f"{type(model).__name__} has no head for {name}; load it with {TASKS[name].model}.")

@@ -1,6 +1,7 @@
 """What tasks on whole texts share: pairs of texts as rows of token ids, and what happens to those that are too long."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +34,12 @@ class TextPipeline(Pipeline):
     options_class = TextOptions
     cuts = "longest_first"  # how a pair that is too long is cut, if the call does not say
 
-    def encode(self, pairs: list[Pair], options: Any, **asked: Any) -> list[Row]:
-        """Token ids and masks of each text, or pair, without padding; `asked` goes to the tokenizer.
+    def encode(self, pairs: list[Pair], options: Any, inputs: Sequence[int] | None = None, **asked: Any) -> list[Row]:
+        """Token ids and masks of each text, or pair, without padding.
+
+        Args:
+            inputs: the number of the input that each pair is of, where an input gives several.
+            asked: further arguments of the tokenizer.
 
         Raises: ValueError for a text that is too long where `options.truncation` does not allow to cut it.
         """
@@ -44,9 +49,11 @@ class TextPipeline(Pipeline):
         accepted = options.truncation is True or options.truncation in STRATEGIES
         rows = self._rows(pairs, cutting if accepted else asked)
         long = [i for i, row in enumerate(rows) if len(row["input_ids"]) > limit]
+        inputs = range(len(rows)) if inputs is None else inputs
+        share = f"{len({inputs[i] for i in long})} of {len(set(inputs))} texts"
         if long and options.truncation is None:
             warnings.warn(
-                f"{len(long)} of {len(rows)} texts had more than the {limit} tokens this model reads, and were cut. "
+                f"{share} had more than the {limit} tokens this model reads, and were cut. "
                 f"Pass truncation=True (--truncation) to accept that, or truncation='error' to get an error.",
                 stacklevel=6,
             )
@@ -54,7 +61,7 @@ class TextPipeline(Pipeline):
                 rows[i] = row
         elif long:
             raise ValueError(
-                f"{len(long)} of {len(rows)} texts have more than the {limit} tokens this model reads, first "
+                f"{share} have more than the {limit} tokens this model reads, first "
                 f"{short(pairs[long[0]][0], 60)} with {len(rows[long[0]]['input_ids'])}. Pass truncation=True to cut."
             )
         return rows

@@ -1,0 +1,166 @@
+"""zero-shot-classification: labels that nobody trained for, scored by a model that knows what follows from a text."""
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from string import Formatter
+from typing import Any
+
+import torch
+
+from ..errors import short
+from .base import Row
+from .texts import TextOptions, TextPipeline
+
+TEMPLATE = "This example is {}."
+
+
+@dataclass(frozen=True)
+class Options(TextOptions):
+    """
+    candidate_labels: a list, or a string with commas between them.
+    multi_label: whether each label is judged by itself; else they share the probability. `multi_class` is the older
+        spelling.
+    hypothesis_template: the sentence that is tested against a text, with {} where the label goes; {{ and }} are braces.
+    """
+
+    candidate_labels: Any = None
+    multi_label: bool | None = None
+    multi_class: bool | None = None
+    hypothesis_template: str | None = None
+
+
+class ZeroShotClassificationPipeline(TextPipeline):
+    """Texts and labels -> the labels with scores, by a model of natural language inference.
+
+    `pipe(text, labels)` or `pipe(text, candidate_labels=labels)` gives {"sequence", "labels", "scores"}, best first; a
+    list of texts gives a list. Every text is read with every label, equal rows once; only the text is cut if the two
+    are too long.
+
+    The usual model is facebook/bart-large-mnli; DeBERTa v3 does better:
+    model="MoritzLaurer/DeBERTa-v3-base-mnli-fever-anli".
+    """
+
+    task = "zero-shot-classification"
+    options_class = Options
+    keeps = ("sequence",)
+    cuts = "only_first"
+
+    def __init__(self, model: Any, tokenizer: Any = None, **options: Any):
+        super().__init__(model, tokenizer, **options)
+        names = model.config.label2id or {}
+        if model.config.num_labels < 2:
+            raise ValueError(
+                f"{short(model.config.name_or_path)} has {model.config.num_labels} label; zero-shot-classification "
+                f"needs a model of natural language inference, with entailment and contradiction."
+            )
+        if self.entailment_id < 0:
+            warnings.warn(
+                f"no label of {short(model.config.name_or_path)} begins with 'entail': {short(list(names))}. The last "
+                f"is taken for it; set model.config.label2id, such as {{'entailment': 0, …}}, to end this.",
+                stacklevel=3,
+            )
+
+    @property
+    def entailment_id(self) -> int:
+        """The index of the label that means "it follows"; -1, the last, where none is called so."""
+        names = self.model.config.label2id or {}
+        return next((int(i) for name, i in names.items() if str(name).lower().startswith("entail")), -1)
+
+    def __call__(self, inputs: Any, *labels: Any, **options: Any) -> Any:
+        """Results; see the class, and Options.
+
+        Raises: TypeError or ValueError for no labels, an empty text, or a template that has no place for the label.
+        """
+        if len(labels) > 1 or (labels and "candidate_labels" in options):
+            raise TypeError("zero-shot-classification takes the labels once: pipe(text, ['sports', 'politics']).")
+        if labels:
+            options["candidate_labels"] = labels[0]
+        return super().__call__(inputs, **options)
+
+    def choose(self, **options: Any) -> Any:
+        chosen = super().choose(**options)
+        several = chosen.multi_label if chosen.multi_class is None else chosen.multi_class
+        template = TEMPLATE if chosen.hypothesis_template is None else chosen.hypothesis_template
+        hypothesis("", template)  # raises if it has no place for a label
+        labels = _labels(chosen.candidate_labels)
+        return replace(chosen, candidate_labels=labels, multi_label=several, hypothesis_template=template)
+
+    def preprocess(self, inputs: list[Any], options: Options) -> list[list[Row]]:
+        for i, text in enumerate(inputs):
+            if not isinstance(text, str):
+                raise TypeError(f"zero-shot-classification takes a string, got {type(text).__name__}: {short(text)}.")
+            if not text:
+                raise ValueError(f"text {i} of {len(inputs)} is empty: there is nothing to classify; leave it out.")
+        asked = [hypothesis(label, options.hypothesis_template or TEMPLATE) for label in options.candidate_labels]
+        rows = self.encode(
+            [(text, other) for text in inputs for other in asked], options,
+            [i for i in range(len(inputs)) for _ in asked],
+        )  # fmt: skip
+        count = len(asked)
+        return [
+            [row | {"sequence": text} for row in rows[i * count : (i + 1) * count]] for i, text in enumerate(inputs)
+        ]
+
+    def _forward(self, rows: list[Row], options: Any) -> list[Any]:
+        """As for all, but rows that are equal, of a text or a label that is there twice, are computed once."""
+        own: dict[Any, int] = {}
+        unique, places = [], []
+        for row in rows:
+            content = tuple(tuple(value) for name, value in row.items() if name not in self.keeps)
+            if content not in own:
+                own[content] = len(unique)
+                unique.append(row)
+            places.append(own[content])
+        found = super()._forward(unique, options)
+        return [found[place] | {"sequence": row["sequence"]} for place, row in zip(places, rows, strict=True)]
+
+    def postprocess(self, outputs: list[Row], options: Options) -> dict[str, Any]:
+        logits, follows = torch.stack([output["logits"] for output in outputs]), self.entailment_id  # (labels, classes)
+        if options.multi_label or len(outputs) == 1:
+            contradicts = -1 if follows == 0 else 0
+            scores = logits[:, [contradicts, follows]].softmax(-1)[:, 1]
+        else:
+            scores = logits[:, follows].softmax(0)
+        order = scores.argsort(descending=True, stable=True).tolist()
+        return {
+            "sequence": outputs[0]["sequence"],
+            "labels": [options.candidate_labels[i] for i in order],
+            "scores": scores[order].tolist(),
+        }
+
+
+def _labels(given: Any) -> list[str]:
+    """Raises: TypeError or ValueError for anything but at least one label, none of which is empty."""
+    labels = given
+    if isinstance(given, str):
+        labels = [label.strip() for label in given.split(",") if label.strip()]
+    how = "candidate_labels=['sports', 'politics'], or 'sports, politics'"
+    if labels is None or not isinstance(labels, Iterable):
+        raise TypeError(f"zero-shot-classification needs labels, got {short(given)}: pass {how}.")
+    labels = list(labels)
+    if wrong := [label for label in labels if not isinstance(label, str)]:
+        raise TypeError(f"candidate_labels holds {short(wrong[0])} ({type(wrong[0]).__name__}): pass {how}.")
+    if not labels or not all(label.strip() for label in labels):
+        raise ValueError(f"candidate_labels={short(given)} has {'an empty' if labels else 'no'} label: pass {how}.")
+    return labels
+
+
+def hypothesis(label: str, template: str) -> str:
+    """The template with the label in the place of {} or {0}. The label is not read as a template.
+
+    Raises: TypeError or ValueError for a template without such a place, or with other things in braces.
+    """
+    if not isinstance(template, str):
+        raise TypeError(f"hypothesis_template={short(template)} must be a string, such as {TEMPLATE!r}.")
+    try:
+        parts = [(text, name, spec or how) for text, name, spec, how in Formatter().parse(template)]
+    except ValueError:
+        parts = []
+    names = {name for _, name, _ in parts if name is not None}
+    if not names or names - {"", "0"} or any(more for _, _, more in parts):
+        raise ValueError(
+            f"hypothesis_template={short(template)} must have {{}} where the label goes, such as {TEMPLATE!r}; write "
+            f"{{{{ and }}}} for braces that are text."
+        )
+    return "".join(text + ("" if name is None else label) for text, name, _ in parts)

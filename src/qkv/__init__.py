@@ -98,8 +98,11 @@ _HOMES = {
     ),
     "outputs": "ModelOutput",
     "pipelines": "Pipeline pipeline",
+    "pipelines.fill_mask": "FillMaskPipeline",
+    "pipelines.question_answering": "QuestionAnsweringPipeline",
     "pipelines.text_classification": "TextClassificationPipeline",
     "pipelines.text_generation": "TextGenerationPipeline",
+    "pipelines.zero_shot_classification": "ZeroShotClassificationPipeline",
     "preprocessing.tokenizers": (
         "AlbertTokenizer AlbertTokenizerFast BatchEncoding BertTokenizer BertTokenizerFast CamembertTokenizer "
         "CamembertTokenizerFast DebertaV2Tokenizer DebertaV2TokenizerFast DistilBertTokenizer "
@@ -134,13 +137,13 @@ __all__ = [
     "ElectraForQuestionAnswering", "ElectraForSequenceClassification", "ElectraForTokenClassification", "ElectraModel",
     "ElectraTokenizer", "ElectraTokenizerFast", "EncoderDecoderCache", "EncoderNoRepeatNGramLogitsProcessor",
     "EncoderRepetitionPenaltyLogitsProcessor", "EosTokenCriteria", "EpsilonLogitsWarper", "EtaLogitsWarper",
-    "ExponentialDecayLengthPenalty", "ForcedBOSTokenLogitsProcessor", "ForcedEOSTokenLogitsProcessor", "GPT2Config",
-    "GPT2ForSequenceClassification", "GPT2LMHeadModel", "GPT2Model", "GPT2Tokenizer", "GPT2TokenizerFast",
-    "GPTNeoXConfig", "GPTNeoXForCausalLM", "GPTNeoXForSequenceClassification", "GPTNeoXModel", "Gemma2Config",
-    "Gemma2ForCausalLM", "Gemma2ForSequenceClassification", "Gemma2Model", "Gemma3ForCausalLM", "Gemma3TextConfig",
-    "Gemma3TextForSequenceClassification", "Gemma3TextModel", "GemmaConfig", "GemmaForCausalLM",
-    "GemmaForSequenceClassification", "GemmaModel", "GemmaTokenizer", "GemmaTokenizerFast", "GenerationConfig",
-    "GenerationMixin", "GrammarLogitsProcessor", "GraniteConfig", "GraniteForCausalLM",
+    "ExponentialDecayLengthPenalty", "FillMaskPipeline", "ForcedBOSTokenLogitsProcessor",
+    "ForcedEOSTokenLogitsProcessor", "GPT2Config", "GPT2ForSequenceClassification", "GPT2LMHeadModel", "GPT2Model",
+    "GPT2Tokenizer", "GPT2TokenizerFast", "GPTNeoXConfig", "GPTNeoXForCausalLM", "GPTNeoXForSequenceClassification",
+    "GPTNeoXModel", "Gemma2Config", "Gemma2ForCausalLM", "Gemma2ForSequenceClassification", "Gemma2Model",
+    "Gemma3ForCausalLM", "Gemma3TextConfig", "Gemma3TextForSequenceClassification", "Gemma3TextModel", "GemmaConfig",
+    "GemmaForCausalLM", "GemmaForSequenceClassification", "GemmaModel", "GemmaTokenizer", "GemmaTokenizerFast",
+    "GenerationConfig", "GenerationMixin", "GrammarLogitsProcessor", "GraniteConfig", "GraniteForCausalLM",
     "GraniteForSequenceClassification", "GraniteModel", "HammingDiversityLogitsProcessor",
     "InfNanRemoveLogitsProcessor", "LlamaConfig", "LlamaForCausalLM", "LlamaForSequenceClassification", "LlamaModel",
     "LlamaTokenizer", "LlamaTokenizerFast", "LogitNormalization", "LogitsProcessor", "LogitsProcessorList",
@@ -154,8 +157,8 @@ __all__ = [
     "OPTForSequenceClassification", "OPTModel", "Olmo2Config", "Olmo2ForCausalLM", "Olmo2ForSequenceClassification",
     "Olmo2Model", "Phi3Config", "Phi3ForCausalLM", "Phi3ForSequenceClassification", "Phi3Model", "PhrasalConstraint",
     "Pipeline", "PreTrainedModel", "PreTrainedTokenizer", "PreTrainedTokenizerFast",
-    "PrefixConstrainedLogitsProcessor", "QuantizedCache", "Qwen2Config", "Qwen2ForCausalLM",
-    "Qwen2ForSequenceClassification", "Qwen2Model", "Qwen3Config", "Qwen3ForCausalLM",
+    "PrefixConstrainedLogitsProcessor", "QuantizedCache", "QuestionAnsweringPipeline", "Qwen2Config",
+    "Qwen2ForCausalLM", "Qwen2ForSequenceClassification", "Qwen2Model", "Qwen3Config", "Qwen3ForCausalLM",
     "Qwen3ForSequenceClassification", "Qwen3Model", "RepetitionPenaltyLogitsProcessor", "RobertaConfig",
     "RobertaForMaskedLM", "RobertaForMultipleChoice", "RobertaForQuestionAnswering",
     "RobertaForSequenceClassification", "RobertaForTokenClassification", "RobertaModel", "RobertaTokenizer",
@@ -169,7 +172,8 @@ __all__ = [
     "WatermarkDetector", "WatermarkDetectorOutput", "WatermarkLogitsProcessor", "WatermarkingConfig",
     "XLMRobertaConfig", "XLMRobertaForMaskedLM", "XLMRobertaForMultipleChoice", "XLMRobertaForQuestionAnswering",
     "XLMRobertaForSequenceClassification", "XLMRobertaForTokenClassification", "XLMRobertaModel",
-    "XLMRobertaTokenizer", "XLMRobertaTokenizerFast", "pipeline", "quantize", "set_seed",
+    "XLMRobertaTokenizer", "XLMRobertaTokenizerFast", "ZeroShotClassificationPipeline", "pipeline", "quantize",
+    "set_seed",
 ]  # fmt: skip
 
 

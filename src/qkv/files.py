@@ -120,8 +120,8 @@ def listing(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
-def read_json(path: Path, limit: int = MAX_JSON) -> dict[str, Any]:
-    """The JSON object in a file. OSError: larger than `limit` bytes, not UTF-8, not JSON, or not an object."""
+def read_json(path: Path, limit: int = MAX_JSON, kind: type = dict) -> Any:
+    """The JSON object, or list, in a file. OSError: larger than `limit` bytes, not UTF-8, not JSON, of another kind."""
     with open(path, "rb") as file:
         raw = file.read(limit + 1)
     if len(raw) > limit:
@@ -134,8 +134,9 @@ def read_json(path: Path, limit: int = MAX_JSON) -> dict[str, Any]:
         raise _not_json(path, raw, f"is not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
     except (RecursionError, ValueError):
         raise _not_json(path, raw, "is nested too deeply or holds too long a number") from None
-    if not isinstance(value, dict):
-        raise _not_json(path, raw, f"holds a {type(value).__name__} where an object {{...}} is expected")
+    if not isinstance(value, kind):
+        expected = "an object {...}" if kind is dict else "a list [...]"
+        raise _not_json(path, raw, f"holds a {type(value).__name__} where {expected} is expected")
     return value
 
 
@@ -177,16 +178,23 @@ def find_secret(content: bytes) -> tuple[str, int] | None:
 
 
 def write_file(folder: str | os.PathLike[str], name: str, content: bytes | str | Callable[[Path], None]) -> Path:
-    """Write one file so that a crash leaves the old one or the new one, never a part of one. Returns its path.
+    """Write one file of a repository as `replace_file` does. Returns its path. A missing folder is made.
 
-    content: bytes, text (written as UTF-8), or a function that writes to the path given. A missing folder is made.
     ValueError: a name with a separator, one that starts with ".", or one that is not valid on every system.
     """
     if "/" in check_name(name):
         raise ValueError(f"{short(name)} is not a plain file name: expected one like 'config.json'.")
     target = Path(folder, name)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temp = target.with_name(f".{name[:100]}.{secrets.token_hex(8)}.tmp")
+    return replace_file(target, content)
+
+
+def replace_file(target: Path, content: bytes | str | Callable[[Path], None]) -> Path:
+    """Write a file so that a crash leaves the old one or the new one, never a part of one. Returns its path.
+
+    content: bytes, text (written as UTF-8), or a function that writes to the path given.
+    """
+    temp = target.with_name(f".{target.name[:50]}.{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)  # the kernel applies the umask
     try:
         mode = stat.S_IMODE(os.fstat(descriptor).st_mode)

@@ -7,6 +7,7 @@ argument) that says what to type.
 
 import logging
 import os
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,18 @@ class Repo:
         """The JSON object in a file; None if the repository does not have it. OSError: too large or no JSON object."""
         path = self.file(name)
         return None if path is None else read_json(path, limit)
+
+    def json_list(self, name: str) -> list[Any] | None:
+        """The JSON list in a file; None if the repository does not have it. OSError: too large or no JSON list."""
+        path = self.file(name)
+        return None if path is None else read_json(path, kind=list)
+
+    def below(self, folder: str) -> "Repo":
+        """The same repository, seen from a folder in it; itself for "". ValueError: a name that leads elsewhere."""
+        found = copy(self)
+        if folder not in ("", ".", "./"):
+            found._prefix += f"{check_name(folder.removesuffix('/'))}/"
+        return found
 
     def files(self) -> list[str]:
         """Sorted names of the files, relative to the subfolder."""

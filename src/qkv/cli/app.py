@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from qkv import __version__
 
-from . import bench, chat, describe, env, run, show
+from . import bench, chat, describe, embed, env, run, show
 from .tasks import FORMS
 from .terminal import Debug, notices, say
 
@@ -26,6 +26,7 @@ HELP = """Transformers, fast on the machine you have.
 
   qkv run sentiment-analysis "What a film!"
   qkv chat org/name
+  qkv embed reviews.txt -o vectors.npy
   qkv describe distilbert/distilbert-base-uncased-finetuned-sst-2-english
   qkv env --json
 
@@ -110,6 +111,7 @@ def root(
 app.command("run")(run.run)
 app.command("chat")(chat.chat)
 app.command("show")(show.show)
+app.command("embed")(embed.embed)
 app.command("describe")(describe.describe)
 app.command("env")(env.env)
 app.command("bench")(bench.bench)

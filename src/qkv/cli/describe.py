@@ -130,15 +130,9 @@ def _tasks(raw: dict[str, Any], card: dict[str, str]) -> list[str]:
     claimed = [card["pipeline_tag"]] if "pipeline_tag" in card else []
     if not (names := _names(raw)):
         return claimed
-    from qkv import auto
-    from qkv.pipelines import TASKS
+    from qkv.pipelines.factory import tasks_of
 
-    fitting = [
-        task
-        for task, entry in TASKS.items()
-        if any(name.endswith(suffix) for name in names for suffix in getattr(auto, entry.model).suffix)
-    ]
-    return fitting or claimed
+    return tasks_of(names) or claimed
 
 
 def _names(raw: dict[str, Any]) -> list[str]:

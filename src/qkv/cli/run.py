@@ -67,7 +67,7 @@ def run(  # noqa: PLR0913 - typer makes a parameter an option
         form = form_of(task)
     except KeyError as error:
         raise typer.BadParameter(error.args[0]) from None
-    _check_output(output, file)
+    check_output(output, file)
     flags = given(own, task, form)
     if flags.get("stream") and (as_json or output):
         raise typer.BadParameter("--stream prints text, so leave --json and --output out")
@@ -114,7 +114,7 @@ def _is_json(output: str | None) -> bool:
     return output is not None and output.lower().endswith(".json")
 
 
-def _check_output(output: str | None, file: str | None) -> None:
+def check_output(output: str | None, file: str | None) -> None:
     """Raises OSError before any work for a file that cannot be written, or that is the input."""
     if output is None:
         return

@@ -67,7 +67,7 @@ class Options:
     output_loading_info: bool = False
     ignore_mismatched_sizes: bool = False
     strict: bool = True
-    complete: bool = False  # whether a missing head is an error, as in a pipeline
+    complete: bool = False  # whether nothing may be drawn, as in a pipeline: a missing head is an error
     quantize: str | None = None
     dequantize: bool = False
 
@@ -93,6 +93,8 @@ def load(
     few.prepare(model)
     dtype = choose_dtype(options.dtype, config, device)
     info = _fill(model, few, repo, dtype)
+    if options.complete:
+        _leave_out(model, info)
     _judge(model, info, repo, options)
     model.tie_weights()  # what the file has by another name need not be drawn
     _draw_missing(model, dtype or torch.get_default_dtype())
@@ -163,6 +165,15 @@ def _fill(model: PreTrainedModel, few: FewBits, repo: Repo, dtype: torch.dtype |
     absent = [name for name, p in nn.Module.named_parameters(model, remove_duplicate=False) if p.is_meta]
     info.missing = {name: model.keys.published_name(name) for name in absent if name not in shared}
     return info
+
+
+def _leave_out(model: PreTrainedModel, info: LoadingInfo) -> None:
+    """Optional parts, such as a pooler, that the file does not have: where all must be trained, they are not there."""
+    for part in model.optional:
+        names = {name for name, _ in nn.Module.named_parameters(model) if name.startswith(part)}
+        if names and names <= info.missing.keys():
+            setattr(model, part.rstrip("."), None)
+            info.missing = {name: public for name, public in info.missing.items() if name not in names}
 
 
 def _untie_different(model: PreTrainedModel) -> Mapping[str, str]:

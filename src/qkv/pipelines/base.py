@@ -19,6 +19,7 @@ import torch
 
 from ..backends.cpu.stack import steady
 from ..errors import nearest, short
+from ..hub import Repo
 from ..models.base import PreTrainedModel
 from ..models.placement import choose_device
 from .batching import batches
@@ -55,6 +56,11 @@ class Pipeline:
     options_class: ClassVar[type[Options]] = Options
     needs: ClassVar[tuple[str, ...]] = ("logits",)  # what `read` gets of the model's output
     keeps: ClassVar[tuple[str, ...]] = ()  # names in a row that are not for the model
+
+    @classmethod
+    def opened(cls, repo: Repo) -> tuple[Repo, dict[str, Any]]:
+        """Where in a repository the model is, and what else the pipeline takes from it, as arguments of this class."""
+        return repo, {}
 
     def __init__(self, model: PreTrainedModel, tokenizer: Any = None, *, device: Any = None, **options: Any):
         self.model = model.eval() if device is None else model.to(choose_device(device)).eval()

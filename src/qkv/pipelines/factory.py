@@ -27,6 +27,7 @@ class Task:
     default: str
     embedded: str = ""  # a folder in qkv/assets that stands in for the default without a network
     instead: str = ""  # a model that works, where the default's family is not here yet
+    implied: bool = True  # whether the class of a model alone says that it is for this task
 
 
 TASKS = {
@@ -54,6 +55,23 @@ TASKS = {
         "facebook/bart-large-mnli",
         instead="MoritzLaurer/DeBERTa-v3-base-mnli-fever-anli",
     ),
+    "feature-extraction": Task(
+        "feature_extraction", "FeatureExtractionPipeline", "AutoModel", "distilbert/distilbert-base-cased"
+    ),
+    "sentence-similarity": Task(
+        "sentence_similarity",
+        "SentenceSimilarityPipeline",
+        "AutoModel",
+        "sentence-transformers/all-MiniLM-L6-v2",
+        implied=False,
+    ),  # fmt: skip
+    "text-ranking": Task(
+        "text_ranking",
+        "TextRankingPipeline",
+        "AutoModelForSequenceClassification",
+        "cross-encoder/ms-marco-MiniLM-L6-v2",
+        implied=False,
+    ),  # fmt: skip
 }
 ALIASES = {"sentiment-analysis": "text-classification"}
 # Tasks of the field that have no row yet: a typing error and a missing feature are told apart.
@@ -64,7 +82,7 @@ _FIELD = (
     "zero-shot-object-detection automatic-speech-recognition audio-classification zero-shot-audio-classification "
     "text-to-audio text-to-speech document-question-answering table-question-answering visual-question-answering vqa "
     "image-to-text image-text-to-text image-to-image video-classification mask-generation keypoint-matching "
-    "any-to-any sentence-similarity"
+    "any-to-any sentence-similarity text-ranking"
 )
 FIELD = frozenset(_FIELD.split())
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -103,6 +121,8 @@ def pipeline(
     if not isinstance(model, PreTrainedModel):
         instead = TASKS[name].instead if model is None else ""
         repo = default_repo(name, where) if model is None else open_repo(model, **where)
+        repo, found = _pipeline_class(name).opened(repo)
+        options = found | options
         tokenizer = repo if tokenizer is None else tokenizer
         config = auto.AutoConfig.from_pretrained(config, **where) if isinstance(config, str | Path) else config
         cls = getattr(auto, TASKS[name].model)
@@ -161,11 +181,22 @@ def _task_of(model: Any, config: Any, where: dict[str, Any]) -> str:
         config = model.config
     elif not isinstance(config, Config):
         config = auto.AutoConfig.from_pretrained(model if config is None else config, **where)
-    names = config.architectures or []
-    for task, entry in TASKS.items():
-        if any(str(name).endswith(suffix) for name in names for suffix in getattr(auto, entry.model).suffix):
-            return task
+    names = [str(name) for name in config.architectures or []]
+    if tasks := tasks_of(names):
+        return tasks[0]
     raise ValueError(f"the config names {short(names)}, which does no task of qkv's; name one: {_names()}.")
+
+
+def tasks_of(names: list[str]) -> list[str]:
+    """The tasks that published classes, such as BertForSequenceClassification, are for."""
+    names = [name for name in names if not name.endswith("HeadsModel")]  # with heads that no task has
+    bodies = [name for name in names if not name.endswith("HeadModel")]
+    return [
+        task
+        for task, entry in TASKS.items()
+        for suffix in getattr(auto, entry.model).suffix
+        if entry.implied and any(name.endswith(suffix) for name in (bodies if suffix == "Model" else names))
+    ]
 
 
 def _pipeline_class(task: str) -> type[Pipeline]:

@@ -34,17 +34,22 @@ class TextPipeline(Pipeline):
     options_class = TextOptions
     cuts = "longest_first"  # how a pair that is too long is cut, if the call does not say
 
-    def encode(self, pairs: list[Pair], options: Any, inputs: Sequence[int] | None = None, **asked: Any) -> list[Row]:
+    def encode(
+        self, pairs: list[Pair], options: Any, inputs: Sequence[int] | None = None, *, limit: int | None = None,
+        cuts: str = "", **asked: Any,
+    ) -> list[Row]:  # fmt: skip
         """Token ids and masks of each text, or pair, without padding.
 
         Args:
             inputs: the number of the input that each pair is of, where an input gives several.
+            limit, cuts: the pipeline's own if not given.
             asked: further arguments of the tokenizer.
 
         Raises: ValueError for a text that is too long where `options.truncation` does not allow to cut it.
         """
-        limit = min(self.limit, options.max_length or self.limit)
-        how = options.truncation if options.truncation in STRATEGIES else self.cuts
+        limit = self.limit if limit is None else limit
+        limit = min(limit, options.max_length or limit)
+        how = options.truncation if options.truncation in STRATEGIES else cuts or self.cuts
         cutting = {"truncation": how, "max_length": limit, **asked}
         accepted = options.truncation is True or options.truncation in STRATEGIES
         rows = self._rows(pairs, cutting if accepted else asked)

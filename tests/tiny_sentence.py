@@ -31,6 +31,9 @@ def make_sentence(
     transformer = make(folder / inside, body)
     for name in ("config.json", "model.safetensors"):
         shutil.copyfile(GOLDENS / body / "Model" / name, transformer / name)
+    if body == "distilbert":  # which has no segments
+        tokens = {"do_lower_case": True, "tokenizer_class": "DistilBertTokenizer"}
+        (transformer / "tokenizer_config.json").write_text(json.dumps(tokens))
     steps = steps or (("Pooling", {"word_embedding_dimension": WIDTH, "pooling_mode_mean_tokens": True}),)
     modules = [{"idx": 0, "name": "0", "path": inside, "type": f"{PACKAGE}Transformer"}]
     for i, (kind, config) in enumerate(steps, 1):
@@ -76,4 +79,5 @@ def make_cross_encoder(folder: Path, **fields: Any) -> Path:
         name: tensor[:1].clone() if name.startswith("classifier.") else tensor for name, tensor in weights.items()
     }
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    return configure(folder, id2label={"0": "LABEL_0"}, label2id={"LABEL_0": 0}, **fields)
+    fields |= {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}, "problem_type": None}
+    return configure(folder, **fields)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..backends.cpu.stack import steady
 from ..errors import short
 from ..hub import Repo
 from ..models.causal import CausalModel
@@ -131,7 +132,8 @@ class FeatureExtractionPipeline(TextPipeline):
     def compute(self, inputs: dict[str, Tensor], rows: list[Row], options: Any) -> Mapping[str, Tensor]:
         read = self.model.get_encoder() if self.model.config.is_encoder_decoder else self.model
         more = {"use_cache": False} if isinstance(self.model, CausalModel) else {}
-        x = read(**inputs, **more, return_dict=True)["last_hidden_state"]
+        with steady(padding=(options.tokenize_kwargs or {}).get("padding") == "max_length"):
+            x = read(**inputs, **more, return_dict=True)["last_hidden_state"]
         if options.pooling in (None, "none"):
             return {"features": x}
         mask = inputs.get("attention_mask")

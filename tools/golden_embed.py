@@ -1,7 +1,7 @@
 """Record what other libraries make of texts on tiny models, into tests/parity/pipelines/.
 
-    python tools/golden_embed.py      # with transformers==4.57.6: feature_extraction.json
-    python tools/golden_embed.py      # with sentence-transformers==6.2.0 (and 5.23.0): sentence_transformers.json
+python tools/golden_embed.py      # with transformers==4.57.6: feature_extraction.json
+python tools/golden_embed.py      # with sentence-transformers==6.2.0 (and 5.23.0): sentence_transformers.json
 """
 
 import copy
@@ -138,9 +138,7 @@ def main() -> None:
     name, found = ("sentence_transformers", sentences()) if with_sentences else ("feature_extraction", features())
     target = TESTS / "parity" / "pipelines" / f"{name}.json"
     groups = found.items() if isinstance(found, dict) else [("", found)]
-    parts = [
-        (f'"{key}": ' if key else "") + "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]" for key, rows in groups
-    ]
+    parts = [(f'"{key}": ' if key else "") + "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]" for key, rows in groups]
     text = ",\n".join(parts)
     target.write_text(f"{{{text}}}\n" if with_sentences else f"{text}\n")
     print(f"{target.name}: {sum(len(rows) for _, rows in groups)} cases")

@@ -26,6 +26,7 @@ FOLDERS = {  # lines of Python at most
 }
 FILES = {  # where a file may differ from its folder's cap
     "models/deberta_v2.py": 200,  # the only attention of its kind
+    "models/loading.py": 260,  # with parts that a file may lack left out
 }
 CAPS = {".": 260, "models": 250, "preprocessing": 310}  # a file's lines at most, by folder
 DERIVED = {  # subclasses of another family

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tiny_sentence import make_cross_encoder, make_sentence
 from tiny_text import make_text
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +24,10 @@ def test_block(block, tmp_path, monkeypatch, tiny_distilbert):
     monkeypatch.setattr("qkv.pipelines.factory.reachable", lambda: False)
     for name in re.findall(r'"((?:[\w-]+/)?distilbert-[\w-]+)"', block):
         tiny_distilbert(tmp_path / name)
+    for name in re.findall(r'"([\w-]+/all-MiniLM-L6-v2)"', block):
+        make_sentence(tmp_path / name)
+    for name in re.findall(r'"([\w-]+/ms-marco-MiniLM-L6-v2)"', block):
+        make_cross_encoder(tmp_path / name)
     if '"gpt2"' in block:
         make_text(tmp_path / "gpt2")
     if '"SmolLM2-135M-Instruct"' in block:

@@ -39,6 +39,7 @@ class Step:
     """
 
     kind: ClassVar[str]
+    described: ClassVar[bool] = True  # whether there must be a config.json
 
     def __init__(self, settings: Mapping[str, Any] | None = None, weights: Mapping[str, Tensor] | None = None):
         self.settings, self.weights = dict(settings or {}), dict(weights or {})
@@ -52,6 +53,8 @@ class Step:
     def read(cls, repo: Repo) -> "Step":
         """From its folder. Raises: OSError if that is damaged, ValueError if it asks for what qkv does not have."""
         settings = repo.json("config.json") or {}
+        if cls.described and not settings:
+            repo.require("config.json")  # says what is there instead
         if any(settings.get(name) not in (None, "sentence_embedding") for name in PLACES):
             raise ValueError(f"a {cls.kind} that reads or gives anything but vectors of whole texts is not in qkv.")
         expected = cls.shapes(settings)
@@ -145,6 +148,7 @@ class Normalize(Step):
     """Vectors of length 1; zeros stay zeros."""
 
     kind = "Normalize"
+    described = False
 
     def __call__(self, x: Tensor) -> Tensor:
         return F.normalize(x, dim=-1)

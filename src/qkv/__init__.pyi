@@ -146,10 +146,13 @@ from .outputs import (
 from .outputs import ModelOutput as ModelOutput
 from .pipelines import Pipeline as Pipeline
 from .pipelines import pipeline as pipeline
+from .pipelines.feature_extraction import FeatureExtractionPipeline as FeatureExtractionPipeline
 from .pipelines.fill_mask import FillMaskPipeline as FillMaskPipeline
 from .pipelines.question_answering import QuestionAnsweringPipeline as QuestionAnsweringPipeline
+from .pipelines.sentence_similarity import SentenceSimilarityPipeline as SentenceSimilarityPipeline
 from .pipelines.text_classification import TextClassificationPipeline as TextClassificationPipeline
 from .pipelines.text_generation import TextGenerationPipeline as TextGenerationPipeline
+from .pipelines.text_ranking import TextRankingPipeline as TextRankingPipeline
 from .pipelines.zero_shot_classification import ZeroShotClassificationPipeline as ZeroShotClassificationPipeline
 from .preprocessing.tokenizers import AlbertTokenizer as AlbertTokenizer
 from .preprocessing.tokenizers import BatchEncoding as BatchEncoding

@@ -54,6 +54,7 @@ TASKS = {
         "AutoModelForSequenceClassification",
         "facebook/bart-large-mnli",
         instead="MoritzLaurer/DeBERTa-v3-base-mnli-fever-anli",
+        implied=False,
     ),
     "feature-extraction": Task(
         "feature_extraction", "FeatureExtractionPipeline", "AutoModel", "distilbert/distilbert-base-cased"

@@ -5,7 +5,15 @@ import torch
 from qkv import AutoConfig
 
 SIZES = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-FUSED = ("c_attn", "query_key_value", "qkv_proj", "gate_up_proj")  # whose parts are parameters of their own
+FUSED = (
+    "c_attn",
+    "query_key_value",
+    "qkv_proj",
+    "gate_up_proj",
+    "in_proj",
+    "Wqkv",
+    "Wi",
+)  # whose parts are parameters of their own
 IDS = torch.tensor([[5, 6, 7, 8], [9, 3, 1, 1]])
 
 

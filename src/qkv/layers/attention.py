@@ -53,12 +53,13 @@ class Attention(Named):
     Args:
         q_norm, k_norm: applied to queries (B,H,T,C) and keys (B,K,T,C) before they are turned.
         out_bias: of the last projection; as `bias` if None.
+        out_dropout: on what the last projection gives, where it is not that of the block.
     """
 
     def __init__(  # noqa: PLR0913 (each is a size or a part that families differ in)
         self, dim: int, heads: int, *, head_dim: int | None = None, kv_heads: int | None = None, bias: bool = True,
         out_bias: bool | None = None, scale: float | None = None, softcap: float | None = None, dropout: float = 0.0,
-        q_norm: nn.Module | None = None, k_norm: nn.Module | None = None,
+        q_norm: nn.Module | None = None, k_norm: nn.Module | None = None, out_dropout: float = 0.0,
     ):  # fmt: skip
         super().__init__()
         self.head_dim, self.scale, self.softcap, self.dropout = head_dim or dim // heads, scale, softcap, dropout
@@ -66,7 +67,7 @@ class Attention(Named):
         self.k_proj = nn.Linear(dim, (kv_heads or heads) * self.head_dim, bias=bias)
         self.v_proj = nn.Linear(dim, (kv_heads or heads) * self.head_dim, bias=bias)
         self.o_proj = nn.Linear(heads * self.head_dim, dim, bias=bias if out_bias is None else out_bias)
-        self.q_norm, self.k_norm = q_norm, k_norm
+        self.q_norm, self.k_norm, self.out_dropout = q_norm, k_norm, out_dropout
 
     def forward(
         self, x: Tensor, mask: Tensor | None, angles: Angles | None = None, cache: LayerCache | None = None
@@ -83,7 +84,8 @@ class Attention(Named):
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, kind: str = "attentions") -> Tensor:
         dropout = self.dropout if self.training else 0.0
         x = attend(q, k, v, mask, scale=self.scale, dropout=dropout, kind=kind, softcap=self.softcap)
-        return self.o_proj(x.transpose(1, 2).flatten(2))  # (B,H,T,C) -> (B,T,H*C) -> (B,T,D)
+        x = self.o_proj(x.transpose(1, 2).flatten(2))  # (B,H,T,C) -> (B,T,H*C) -> (B,T,D)
+        return F.dropout(x, self.out_dropout) if self.training and self.out_dropout else x
 
     def split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)  # (B,T,H*C) -> (B,H,T,C)

@@ -40,6 +40,18 @@ def causal_mask(
     return padding if mask is None else mask & padding
 
 
+def window_mask(length: int, padding: Tensor | None, device: torch.device, window: int | None) -> Tensor | None:
+    """(1 or B,1,T,T): each of T tokens sees those that are less than `window` away, on both sides, and not padding.
+
+    Returns: `padding` (B,1,1,T) or (B,1,T,T) itself if the window hides nothing.
+    """
+    if window is None or length <= window:
+        return padding
+    places = torch.arange(length, device=device)
+    near = ((places - places[:, None]).abs() < window)[None, None]
+    return near if padding is None else near & padding
+
+
 def additive(mask: Tensor | None, bias: Tensor) -> Tensor:
     """A float mask: `bias` (1,H,T,S) where the mask admits, the lowest number of its dtype elsewhere; or their sum.
 

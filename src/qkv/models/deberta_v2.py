@@ -5,7 +5,7 @@ Distances have vectors of their own. To the score of a query and a key they add 
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -94,6 +94,8 @@ class DisentangledAttention(Attention):
 
     def forward(self, x: Tensor, mask: Tensor | None, relative: Tensor | None) -> Tensor:  # type: ignore[override]
         q, k, v = self.split(self.q_proj(x)) * self.factor, self.split(self.k_proj(x)), self.split(self.v_proj(x))
+        if mask is not None:  # padding attends to all alike, whatever it asks: no gradient
+            q = q * mask.any(-1, keepdim=True)
         bias = q.new_zeros(1, 1, 1, 1) if relative is None else self.bias(q, k, self.pos_dropout(relative))
         x = attend(q, k, v, additive(mask, bias), scale=1.0, dropout=self.dropout if self.training else 0.0)
         return self.o_proj(x.transpose(1, 2).flatten(2))  # (B,H,T,C) -> (B,T,H*C) -> (B,T,D)
@@ -141,14 +143,10 @@ def _norm(c: DebertaV2Config) -> nn.Module:
     return nn.LayerNorm(c.hidden_size, c.layer_norm_eps)
 
 
-def _block(c: DebertaV2Config, first: bool) -> nn.Module:
-    parts = DisentangledAttention(c), MLP(c.hidden_size, c.intermediate_size, c.hidden_act), _norm(c), _norm(c)
-    return ConvBlock(c, *parts) if first and c.conv_kernel_size > 0 else PostNormBlock(*parts, c.hidden_dropout_prob)
-
-
 class DebertaV2Model(TextModel):
     config_class = DebertaV2Config
     base_model_prefix = "deberta"
+    attention: ClassVar[type[DisentangledAttention]] = DisentangledAttention
     keys = KeyMap(
         {  # BERT's names, but for the projections of attention
             **{f"{k}_proj" if ".self." in k else k: v for k, v in BertModel.keys.rules.items() if k != "pooler.dense"},
@@ -184,7 +182,12 @@ class DebertaV2Model(TextModel):
             proj=None if width == c.hidden_size else nn.Linear(width, c.hidden_size, bias=False), norm=_norm(c),
         )  # fmt: skip
         self.relative = RelativePositions(c) if c.relative_attention else None
-        self.layers = Layers(_block(c, first=i == 0) for i in range(c.num_hidden_layers))
+        self.layers = Layers(self.block(c, first=i == 0) for i in range(c.num_hidden_layers))
+
+    def block(self, c: Any, first: bool) -> nn.Module:
+        parts = self.attention(c), MLP(c.hidden_size, c.intermediate_size, c.hidden_act), _norm(c), _norm(c)
+        is_local = first and c.conv_kernel_size > 0
+        return ConvBlock(c, *parts) if is_local else PostNormBlock(*parts, c.hidden_dropout_prob)
 
     def encode(self, x: Tensor, mask: Tensor | None, positions: Tensor, segments: Tensor | None) -> Tensor:
         mask = padding_mask(mask)  # (B,1,1,S)

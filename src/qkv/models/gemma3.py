@@ -7,12 +7,11 @@ EmbeddingGemma (2025, arXiv:2509.20354) is one in which tokens see what follows 
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..keymap import KeyMap
 from ..layers import Attention, Cache, PerLayer, RMSNorm1p, Rope
-from ..layers.masks import padding_mask
+from ..layers.masks import padding_mask, window_mask
 from .causal import windows_by_type
 from .gemma2 import Gemma2Config, Gemma2Model
 
@@ -65,15 +64,9 @@ class Gemma3TextModel(Gemma2Model):
     def _masks(self, x: Tensor, mask: Tensor | None, cache: Cache | None) -> Any:
         if not self.config.use_bidirectional_attention:
             return super()._masks(x, mask, cache)
-        padding, places = padding_mask(mask), torch.arange(x.shape[1], device=x.device)
-        distance = (places - places[:, None]).abs()
-
-        def both_ways(window: int | None) -> Tensor | None:
-            if window is None or padding is None:
-                return padding if window is None else distance < window
-            return (distance < window) & padding
-
-        return PerLayer(both_ways(window) for window in self.windows)
+        padding, windows = padding_mask(mask), self.windows
+        made = {window: window_mask(x.shape[1], padding, x.device, window) for window in set(windows)}
+        return PerLayer(made[window] for window in windows)
 
     def angles(self, positions: Tensor) -> Any:
         far, near = self.rope(positions), self.local_rope(positions)

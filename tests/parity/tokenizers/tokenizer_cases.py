@@ -94,6 +94,8 @@ CASES = {
     "deberta-lower": Case(
         "DebertaV2Tokenizer", {"spm.model": "deberta.model"}, {"do_lower_case": True, "split_by_punct": True}
     ),
+    "deberta-v1": Case("DebertaTokenizer", BPE),
+    "deberta-v1-prefix": Case("DebertaTokenizer", BPE, {"add_prefix_space": True}),
     "llama": Case("LlamaTokenizer", {"tokenizer.model": "llama.model"}),
     "llama-new": Case("LlamaTokenizer", {"tokenizer.model": "llama.model"}, {"legacy": False, "add_eos_token": True}),
     "gemma": Case("GemmaTokenizer", {"tokenizer.model": "gemma.model"}),

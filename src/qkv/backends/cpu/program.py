@@ -67,10 +67,8 @@ class Program:
     # ---------------------------------------------------------------------------------------------- blocks
 
     def pre_norm(self, block: Any, layer: int) -> None:
-        self.norm(block.attn_norm, X, NORMED)
-        self.attention(block.attn, layer, NORMED, X, add=True)
-        self.norm(block.mlp_norm, X, NORMED)
-        self.mlp(block.mlp, NORMED, X, add=True)
+        self.attention(block.attn, layer, self.entering(block.attn_norm), X, add=True)
+        self.mlp(block.mlp, self.entering(block.mlp_norm), X, add=True)
 
     def parallel(self, block: Any, layer: int) -> None:
         self.norm(block.attn_norm, X, NORMED)
@@ -100,6 +98,14 @@ class Program:
         self.norm(block.mlp_out_norm, OUT, X, add=True)
 
     # ---------------------------------------------------------------------------------------------- parts
+
+    def entering(self, norm: nn.Module) -> int:
+        """Where a sublayer reads X through a norm, or as it is where the block has none."""
+        if type(norm) is nn.Identity:
+            plain(norm)
+            return X
+        self.norm(norm, X, NORMED)
+        return NORMED
 
     def attention(self, attn: Any, layer: int, src: int, dst: int, add: bool = False) -> None:
         if type(attn) is not Attention:

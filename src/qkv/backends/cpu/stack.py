@@ -64,18 +64,12 @@ def run(layers: Layers, x: Tensor, context: tuple[Any, ...]) -> Tensor | None:
         return None
     starts = [i * x.shape[1] for i in range(len(x) + 1)]
     held = _steady.get()
-    whole = held is None or held.padding or angles is not None or cache is not None
-    if whole or not isinstance(mask, Tensor) or not _padding(mask):
+    kept = None if held is None or held.padding or cache is not None else _kept(mask, x)
+    packed = None if kept is None else _pack(kept, spans, angles)
+    if kept is None or packed is None:
         return _call(native, program, x, starts, spans, angles, cache)
-    kept = mask[:, 0, 0]  # (B,T)
-    lengths = kept.sum(dim=1)
-    starts = [0, *lengths.cumsum(0).tolist()]
-    seen = (
-        torch.zeros(starts[-1], dtype=torch.int32, device=x.device),
-        lengths.repeat_interleave(lengths).to(torch.int32),
-    )
     y = torch.zeros_like(x)
-    y[kept] = _call(native, program, x[kept][None], starts, [seen], None, None)[0]
+    y[kept] = _call(native, program, x[kept][None], *packed, None)[0]
     return y
 
 
@@ -87,9 +81,28 @@ def _in_memory(x: Tensor) -> bool:
         return False
 
 
-def _padding(mask: Tensor) -> bool:
-    """Whether a mask hides keys from all queries of a text alike, (B,1,1,S), and hides any."""
-    return mask.shape[1:3] == (1, 1) and not bool(mask.all())
+def _kept(mask: Any, x: Tensor) -> Tensor | None:
+    """Which tokens of x (B,T,D) are not padding, (B,T): by a mask that hides the same keys, and some, from all queries
+    of a text, (B,1,1,S), be it one of a few layers only. None without such a mask."""
+    masks = mask if isinstance(mask, PerLayer) else [mask]
+    found = next((one for one in masks if one is not None and one.shape[1:3] == (1, 1)), None)
+    return None if found is None or bool(found.all()) else found[:, 0, 0].expand(len(x), -1)
+
+
+def _pack(kept: Tensor, spans: list[_Spans], angles: Any) -> tuple[list[int], list[_Spans], Any] | None:
+    """The starts, spans and angles of the kept tokens (B,T) alone, text after text; None if one sees padding."""
+    lengths, rows, length = kept.sum(dim=1), kept.flatten(), kept.shape[1]
+    begin, end = (x.repeat_interleave(length)[rows].to(torch.int32) for x in (kept.byte().argmax(1), lengths))
+    seen = [tuple((side[rows] - begin).clamp(min=-1) for side in pair) for pair in spans]
+    if any(bool(((first < last) & ((first < 0) | (last > end))).any()) for first, last in seen):
+        return None
+    pairs = angles if isinstance(angles, PerLayer) else [] if angles is None else [angles]
+    made: dict[int, Any] = {id(None): None} | {
+        id(pair): tuple(x.expand(len(kept), -1, length, -1)[:, 0][kept][None, None] for x in pair)
+        for pair in pairs if pair is not None
+    }  # fmt: skip
+    turned = PerLayer(made[id(pair)] for pair in pairs) if isinstance(angles, PerLayer) else made[id(angles)]
+    return [0, *lengths.cumsum(0).tolist()], seen, turned
 
 
 def program_of(layers: Layers) -> Program | None:

@@ -12,6 +12,7 @@ from .base import PreTrainedTokenizer
 from .batch import BatchEncoding, CharSpan, TokenSpan
 from .families import (
     BertTokenizer,
+    DebertaTokenizer,
     DistilBertTokenizer,
     ElectraTokenizer,
     GPT2Tokenizer,
@@ -34,6 +35,7 @@ from .table import CLASSES, tokenizer_class
 AlbertTokenizerFast = AlbertTokenizer
 BertTokenizerFast = BertTokenizer
 CamembertTokenizerFast = CamembertTokenizer
+DebertaTokenizerFast = DebertaTokenizer
 DebertaV2TokenizerFast = DebertaV2Tokenizer
 DistilBertTokenizerFast = DistilBertTokenizer
 ElectraTokenizerFast = ElectraTokenizer
@@ -56,6 +58,8 @@ __all__ = [
     "CamembertTokenizer",
     "CamembertTokenizerFast",
     "CharSpan",
+    "DebertaTokenizer",
+    "DebertaTokenizerFast",
     "DebertaV2Tokenizer",
     "DebertaV2TokenizerFast",
     "DistilBertTokenizer",

@@ -121,3 +121,19 @@ class RobertaTokenizer(PreTrainedTokenizer):
         if any(state[key] != value for key, value in wanted.items()):
             sep, first = tuple(state["sep"]), tuple(state["cls"])
             rust.post_processor = processors.RobertaProcessing(sep, first, **wanted)
+
+
+class DebertaTokenizer(PreTrainedTokenizer):
+    """GPT-2's BPE with BERT's special tokens."""
+
+    vocab_files_names = GPT2Tokenizer.vocab_files_names
+    defaults = {**BERT, "bos_token": "[CLS]", "eos_token": "[SEP]", "mask_token": mask("[MASK]")}
+    defaults |= {"add_prefix_space": False}
+    words_need_prefix_space = True
+
+    @classmethod
+    def build(cls, files: Mapping[str, Any], options: Mapping[str, Any]) -> Tokenizer:
+        rust = build.byte_level(cls.need(files, "vocab_file"), cls.need(files, "merges_file"), options)
+        first, last = str(options["cls_token"]), str(options["sep_token"])
+        build.frame(rust, f"{first}:0 $A:0 {last}:0", f"{first}:0 $A:0 {last}:0 $B:1 {last}:1", {first, last})
+        return rust

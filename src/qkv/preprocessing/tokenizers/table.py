@@ -38,7 +38,7 @@ _OWN: tuple[type[PreTrainedTokenizer], ...] = (
     *(families.BertTokenizer, families.DistilBertTokenizer, families.ElectraTokenizer, families.MPNetTokenizer),
     *(families.GPT2Tokenizer, families.RobertaTokenizer, pieces.XLMRobertaTokenizer, pieces.CamembertTokenizer),
     *(pieces.T5Tokenizer, pieces.AlbertTokenizer, pieces.DebertaV2Tokenizer, pieces.LlamaTokenizer),
-    pieces.GemmaTokenizer,
+    *(pieces.GemmaTokenizer, families.DebertaTokenizer),
 )
 _NAMED: dict[str, type[PreTrainedTokenizer]] = {cls.__name__: cls for cls in _OWN} | {
     f"{name}Tokenizer": cls for cls, names in _LIKE.items() for name in names.split()
@@ -48,7 +48,7 @@ CLASSES: dict[str, type[PreTrainedTokenizer]] = GENERAL | _NAMED | {f"{name}Fast
 BY_MODEL_TYPE: dict[str, type[PreTrainedTokenizer]] = {
     model_type: CLASSES[f"{name}Tokenizer"]
     for name, model_types in {
-        "Bert": "bert mobilebert layoutlm lxmert convbert squeezebert visual_bert vilt blip",
+        "Bert": "bert nomic_bert mobilebert layoutlm lxmert convbert squeezebert visual_bert vilt blip",
         "DistilBert": "distilbert",
         "Electra": "electra",
         "MPNet": "mpnet",
@@ -58,6 +58,7 @@ BY_MODEL_TYPE: dict[str, type[PreTrainedTokenizer]] = {
         "Camembert": "camembert",
         "T5": "t5 mt5 umt5",
         "Albert": "albert",
+        "Deberta": "deberta",
         "DebertaV2": "deberta-v2",
         "Llama": "llama mistral mixtral phi3",
         "Gemma": "gemma gemma2 gemma3 gemma3_text",

@@ -67,15 +67,19 @@ class KeyMap:
         table: published path -> our path, or a `Fused` rule. A path names a module, or a single parameter.
         prefix: what a model with a head puts before the names of its body, "bert." for example.
         ignored: names that old files carry and no model needs, such as position_ids.
+        also: the same for names that are read and not written, as of another layout of the family's files.
     """
 
-    def __init__(self, table: Mapping[str, Rule], *, prefix: str = "", ignored: Iterable[str] = ()):
-        self.rules = {theirs: Fused((rule,)) if isinstance(rule, str) else rule for theirs, rule in table.items()}
+    def __init__(
+        self, table: Mapping[str, Rule], *, prefix: str = "", ignored: Iterable[str] = (),
+        also: Mapping[str, Rule] | None = None,
+    ):  # fmt: skip
+        self.rules, self.also = _rules(table), _rules(also or {})
         self.prefix = prefix
         self.ignored = frozenset(ignored)
         self.owner = {ours: theirs for theirs, rule in self.rules.items() for ours in rule.paths}
-        self._theirs, self._ours = _tree(self.rules), _tree(self.owner)
-        self.body = {theirs.split(".")[0] for theirs in self.rules}
+        self._theirs, self._ours = _tree({**self.rules, **self.also}), _tree(self.owner)
+        self.body = {theirs.split(".")[0] for theirs in (*self.rules, *self.also)}
 
     @cached_property
     def below(self) -> dict[str, list[tuple[str, str]]]:
@@ -115,12 +119,15 @@ class KeyMap:
     def headed(self, head: Mapping[str, Rule], ignored: Iterable[str] = (), prefix: str | None = None) -> "KeyMap":
         """The table of a model that has this body as `backbone` and a task's head as `head`."""
         prefix = self.prefix if prefix is None else prefix
-        body = {
-            prefix + theirs: replace(rule, paths=tuple(f"backbone.{path}" for path in rule.paths))
-            for theirs, rule in self.rules.items()
-        }
+        body, also = (
+            {
+                prefix + theirs: replace(rule, paths=tuple(f"backbone.{path}" for path in rule.paths))
+                for theirs, rule in rules.items()
+            }
+            for rules in (self.rules, self.also)
+        )
         ours = {theirs: f"head.{rule}" if isinstance(rule, str) else rule for theirs, rule in head.items()}
-        both = KeyMap({**body, **ours}, ignored=[*(prefix + name for name in self.ignored), *ignored])
+        both = KeyMap({**body, **ours}, ignored=[*(prefix + name for name in self.ignored), *ignored], also=also)
         both.prefix, both.body = prefix, self.body
         return both
 
@@ -133,7 +140,7 @@ class KeyMap:
         if found is None:
             return None
         theirs, index, name = found
-        rule = self.rules[theirs]
+        rule = self.rules.get(theirs) or self.also[theirs]
         return {_join(ours, index, name): part for ours, part in zip(rule.paths, rule.split(tensor), strict=True)}
 
     def to_published(self, state: Mapping[str, Tensor]) -> StateDict:
@@ -176,6 +183,10 @@ class KeyMap:
     def _spellings(self, key: str) -> tuple[str, ...]:
         """A body's names come with the prefix or without it, whichever model they are loaded into."""
         return (key, key.removeprefix(self.prefix), self.prefix + key)
+
+
+def _rules(table: Mapping[str, Rule]) -> dict[str, Fused]:
+    return {theirs: Fused((rule,)) if isinstance(rule, str) else rule for theirs, rule in table.items()}
 
 
 def _common(theirs: str, paths: list[str]) -> str:

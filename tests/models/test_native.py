@@ -145,6 +145,28 @@ def test_encoders(name, runs):
         assert not packed[mask == 0].any()
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+@torch.inference_mode()
+def test_windows_to_both_sides(side, runs):
+    """ModernBERT's, each layer with its own; padding is left out on either side, and positions may start anywhere."""
+    torch.manual_seed(0)
+    config = tiny_config("modernbert", local_attention=6, global_attn_every_n_layers=2, layer_types=None)
+    model = AutoModel.from_config(config).eval()
+    ids, places, lengths = torch.randint(2, 50, (3, 30)), torch.arange(30), torch.tensor([[30], [17], [4]])
+    mask = (places < lengths if side == "right" else places >= 30 - lengths).long()
+
+    def compute(mask=mask):
+        return model(ids, attention_mask=mask, position_ids=places[None] + 3).last_hidden_state
+
+    expected, alone = runs.torch(compute), runs.torch(lambda: compute(None))
+    assert close(compute(), expected) and close(compute(None), alone) and runs.taken == 2
+    with steady(padding=False):
+        packed = compute()
+    assert runs.taken == 3 and close(packed[mask.bool()], expected[mask.bool()]) and not packed[mask == 0].any()
+    model.windows = [None, None]
+    assert not close(compute(), expected, 1e-3)
+
+
 @pytest.mark.parametrize("width", [16, 48, 80])  # heads that fill a vector, fill some, and leave a rest
 @torch.inference_mode()
 def test_odd_sizes_and_many_rows(width, isa, runs):

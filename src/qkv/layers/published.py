@@ -7,7 +7,7 @@ another in its place has an effect; else it is a view of the weights below it.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..keymap import KeyMap, StateDict
 
@@ -90,11 +90,15 @@ class View(nn.Module):
         path = f"{self._path}.{name}"
         template, index = next(iter(_matches(self._owner.keys, path)), ("", []))
         ours = self._owner.keys.places.get(template) if self._owner.keys is not None else None
-        if ours is None or not isinstance(value, nn.Module):
+        if ours is None or not isinstance(value, nn.Module | Tensor):
             super().__setattr__(name, value)
+            return
+        parent, _, leaf = ours.format(*index).rpartition(".")
+        module = self._owner.get_submodule(parent)
+        if leaf in module._parameters:  # where torch.func puts tensors that are no parameters
+            module._parameters[leaf] = value  # type: ignore[assignment]
         else:
-            parent, _, leaf = ours.format(*index).rpartition(".")
-            setattr(self._owner.get_submodule(parent), leaf, value)
+            setattr(module, leaf, value)
 
     def __len__(self) -> int:
         start = len(self._path) + 1

@@ -1,6 +1,6 @@
 """Nomic-BERT (Nussbaum et al., 2024, arXiv:2402.01613): BERT with rotary positions, a gated MLP, and few biases.
 
-Its first checkpoints were written by code of their own, with other names in config.json and in the files; both load.
+The first config.json files, of code that came with them, have other names for the sizes; they load too.
 """
 
 from dataclasses import replace
@@ -70,12 +70,6 @@ class NomicBertModel(TextModel):
     optional = ("pooler.",)
     keys = KeyMap(
         {
-            # names of 5.x in memory; files have those below
-            "embeddings.LayerNorm": "embed.norm",
-            **{f"layers.{{}}.self_attn.{x}_proj": f"layers.{{}}.attn.{x}_proj" for x in "qkvo"},
-            "layers.{}.post_attention_layernorm": "layers.{}.attn_norm",
-            **{f"layers.{{}}.mlp.{x}_proj": f"layers.{{}}.mlp.{x}_proj" for x in ("gate", "up", "down")},
-            "layers.{}.post_mlp_layernorm": "layers.{}.mlp_norm",
             "embeddings.word_embeddings": "embed.token",
             "embeddings.token_type_embeddings": "embed.segment",
             "emb_ln": "embed.norm",
@@ -89,6 +83,13 @@ class NomicBertModel(TextModel):
             "pooler.dense": "pooler.dense",
         },
         prefix="nomic_bert.",
+        also={  # what the reference calls them in memory
+            "embeddings.LayerNorm": "embed.norm",
+            **{f"layers.{{}}.self_attn.{x}_proj": f"layers.{{}}.attn.{x}_proj" for x in "qkvo"},
+            "layers.{}.post_attention_layernorm": "layers.{}.attn_norm",
+            **{f"layers.{{}}.mlp.{x}_proj": f"layers.{{}}.mlp.{x}_proj" for x in ("gate", "up", "down")},
+            "layers.{}.post_mlp_layernorm": "layers.{}.mlp_norm",
+        },
     )
     heads = {
         "ForSequenceClassification": replace(

@@ -127,8 +127,9 @@ class DebertaTokenizer(PreTrainedTokenizer):
     """GPT-2's BPE with BERT's special tokens."""
 
     vocab_files_names = GPT2Tokenizer.vocab_files_names
-    defaults = {**BERT, "bos_token": "[CLS]", "eos_token": "[SEP]", "mask_token": mask("[MASK]")}
-    defaults |= {"add_prefix_space": False}
+    model_input_names = ["input_ids", "attention_mask", "token_type_ids"]
+    defaults = {**BERT, "bos_token": "[CLS]", "eos_token": "[SEP]", "add_prefix_space": False}
+    defaults |= {"mask_token": AddedToken("[MASK]", lstrip=True, normalized=True, special=True)}
     words_need_prefix_space = True
 
     @classmethod

@@ -157,16 +157,12 @@ def inputs(stem: str, pad: int) -> dict[str, torch.Tensor]:
     if stem == "OPT":  # its positions are counted from the mask: one row is padded on the left
         mask[3] = torch.arange(9) > 4
         ids[3] = torch.where(mask[3] > 0, 50 + torch.arange(9), pad)
-<<<<<<< HEAD
     if stem == "Longformer":  # a question and a text, each after padding has been put in, as both are looked for in ids
         ids[ids == 2] = 3
         ids[:, [1, 2, 4]] = 2
         batch["global_attention_mask"] = torch.tensor([0, 0, 1, 0, 0, 0, 0, 1, 0]).expand(4, 9).clone()
         batch["global_attention_mask"][3, 0] = 1
-    if stem in ("Bert", "Albert", "Electra", "Longformer"):
-=======
-    if stem in ("Bert", "NomicBert"):
->>>>>>> 3ead024 (DeBERTa v1, ModernBERT and Nomic-BERT, each with the heads of the reference; padding in DeBERTa passes no gradient to queries)
+    if stem in ("Bert", "Albert", "Electra", "Longformer", "NomicBert"):
         batch["token_type_ids"] = (torch.arange(9) > 3).long().expand(4, 9) * mask
     if stem == "T5":
         batch["decoder_input_ids"] = torch.randint(2, 98, (4, 6))
@@ -217,6 +213,16 @@ def training(model: torch.nn.Module, config: ref.PretrainedConfig, given: dict, 
     return torch.stack(losses)
 
 
+@torch.no_grad()
+def observed(model: torch.nn.Module, stem: str, given: dict) -> dict:
+    """What a model gives, with its hidden states."""
+    out = model(**given, output_hidden_states=True)
+    if stem == "ModernBert" and OLD:  # the last of them is not normalised there, as in 5.x and all other families
+        body = model.base_model(**{key: value.flatten(0, -2) for key, value in given.items()})
+        out["hidden_states"] = (*out["hidden_states"][:-1], body.last_hidden_state)
+    return out
+
+
 def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None:
     folder = GOLDENS / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -245,11 +251,7 @@ def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None
         if wanted:
             with torch.no_grad():
                 loss = model(**given, **wanted).loss
-        with torch.no_grad():
-            out = model(**given, output_hidden_states=True)
-        if stem == "ModernBert" and OLD:  # the last of them is not normalised there, as in 5.x and all other families
-            body = model.base_model(**{key: value.flatten(0, -2) for key, value in given.items()})
-            out["hidden_states"] = (*out["hidden_states"][:-1], body.last_hidden_state)
+        out = observed(model, stem, given)
         eager = cls(copy.deepcopy(config)).eval()  # only it gives attention weights
         eager.load_state_dict(model.state_dict())
         eager.set_attn_implementation("eager")

@@ -53,6 +53,10 @@ _HOMES = {
         "CamembertConfig CamembertForMaskedLM CamembertForMultipleChoice CamembertForQuestionAnswering "
         "CamembertForSequenceClassification CamembertForTokenClassification CamembertModel"
     ),
+    "models.deberta": (
+        "DebertaConfig DebertaForMaskedLM DebertaForQuestionAnswering DebertaForSequenceClassification "
+        "DebertaForTokenClassification DebertaModel"
+    ),
     "models.deberta_v2": (
         "DebertaV2Config DebertaV2ForMaskedLM DebertaV2ForMultipleChoice DebertaV2ForQuestionAnswering "
         "DebertaV2ForSequenceClassification DebertaV2ForTokenClassification DebertaV2Model"
@@ -77,9 +81,17 @@ _HOMES = {
         "LongformerForSequenceClassification LongformerForTokenClassification LongformerModel"
     ),
     "models.mistral": "MistralConfig MistralForCausalLM MistralForSequenceClassification MistralModel",
+    "models.modernbert": (
+        "ModernBertConfig ModernBertForMaskedLM ModernBertForMultipleChoice ModernBertForQuestionAnswering "
+        "ModernBertForSequenceClassification ModernBertForTokenClassification ModernBertModel"
+    ),
     "models.mpnet": (
         "MPNetConfig MPNetForMaskedLM MPNetForMultipleChoice MPNetForQuestionAnswering "
         "MPNetForSequenceClassification MPNetForTokenClassification MPNetModel"
+    ),
+    "models.nomic_bert": (
+        "NomicBertConfig NomicBertForMaskedLM NomicBertForSequenceClassification NomicBertForTokenClassification "
+        "NomicBertModel"
     ),
     "models.olmo2": "Olmo2Config Olmo2ForCausalLM Olmo2ForSequenceClassification Olmo2Model",
     "models.opt": "OPTConfig OPTForCausalLM OPTForSequenceClassification OPTModel",
@@ -108,11 +120,11 @@ _HOMES = {
     "pipelines.zero_shot_classification": "ZeroShotClassificationPipeline",
     "preprocessing.tokenizers": (
         "AlbertTokenizer AlbertTokenizerFast BatchEncoding BertTokenizer BertTokenizerFast CamembertTokenizer "
-        "CamembertTokenizerFast DebertaV2Tokenizer DebertaV2TokenizerFast DistilBertTokenizer "
-        "DistilBertTokenizerFast ElectraTokenizer ElectraTokenizerFast GPT2Tokenizer GPT2TokenizerFast "
-        "GemmaTokenizer GemmaTokenizerFast LlamaTokenizer LlamaTokenizerFast MPNetTokenizer MPNetTokenizerFast "
-        "PreTrainedTokenizer PreTrainedTokenizerFast RobertaTokenizer RobertaTokenizerFast T5Tokenizer "
-        "T5TokenizerFast XLMRobertaTokenizer XLMRobertaTokenizerFast"
+        "CamembertTokenizerFast DebertaTokenizer DebertaTokenizerFast DebertaV2Tokenizer DebertaV2TokenizerFast "
+        "DistilBertTokenizer DistilBertTokenizerFast ElectraTokenizer ElectraTokenizerFast GPT2Tokenizer "
+        "GPT2TokenizerFast GemmaTokenizer GemmaTokenizerFast LlamaTokenizer LlamaTokenizerFast MPNetTokenizer "
+        "MPNetTokenizerFast PreTrainedTokenizer PreTrainedTokenizerFast RobertaTokenizer RobertaTokenizerFast "
+        "T5Tokenizer T5TokenizerFast XLMRobertaTokenizer XLMRobertaTokenizerFast"
     ),
     "seed": "set_seed",
 }
@@ -131,7 +143,9 @@ __all__ = [
     "CamembertForMultipleChoice", "CamembertForQuestionAnswering", "CamembertForSequenceClassification",
     "CamembertForTokenClassification", "CamembertModel", "CamembertTokenizer", "CamembertTokenizerFast",
     "ClassifierFreeGuidanceLogitsProcessor", "ConfidenceCriteria", "Config", "Constraint", "ConstraintListState",
-    "DebertaV2Config", "DebertaV2ForMaskedLM", "DebertaV2ForMultipleChoice", "DebertaV2ForQuestionAnswering",
+    "DebertaConfig", "DebertaForMaskedLM", "DebertaForQuestionAnswering", "DebertaForSequenceClassification",
+    "DebertaForTokenClassification", "DebertaModel", "DebertaTokenizer", "DebertaTokenizerFast", "DebertaV2Config",
+    "DebertaV2ForMaskedLM", "DebertaV2ForMultipleChoice", "DebertaV2ForQuestionAnswering",
     "DebertaV2ForSequenceClassification", "DebertaV2ForTokenClassification", "DebertaV2Model", "DebertaV2Tokenizer",
     "DebertaV2TokenizerFast", "DisjunctiveConstraint", "DistilBertConfig", "DistilBertForMaskedLM",
     "DistilBertForMultipleChoice", "DistilBertForQuestionAnswering", "DistilBertForSequenceClassification",
@@ -156,10 +170,13 @@ __all__ = [
     "MPNetForTokenClassification", "MPNetModel", "MPNetTokenizer", "MPNetTokenizerFast", "MaxLengthCriteria",
     "MaxTimeCriteria", "MinLengthLogitsProcessor", "MinNewTokensLengthLogitsProcessor", "MinPLogitsWarper",
     "MistralConfig", "MistralForCausalLM", "MistralForSequenceClassification", "MistralModel", "ModelOutput",
-    "NoBadWordsLogitsProcessor", "NoRepeatNGramLogitsProcessor", "OPTConfig", "OPTForCausalLM",
-    "OPTForSequenceClassification", "OPTModel", "Olmo2Config", "Olmo2ForCausalLM", "Olmo2ForSequenceClassification",
-    "Olmo2Model", "Phi3Config", "Phi3ForCausalLM", "Phi3ForSequenceClassification", "Phi3Model", "PhrasalConstraint",
-    "Pipeline", "PreTrainedModel", "PreTrainedTokenizer", "PreTrainedTokenizerFast",
+    "ModernBertConfig", "ModernBertForMaskedLM", "ModernBertForMultipleChoice", "ModernBertForQuestionAnswering",
+    "ModernBertForSequenceClassification", "ModernBertForTokenClassification", "ModernBertModel",
+    "NoBadWordsLogitsProcessor", "NoRepeatNGramLogitsProcessor", "NomicBertConfig", "NomicBertForMaskedLM",
+    "NomicBertForSequenceClassification", "NomicBertForTokenClassification", "NomicBertModel", "OPTConfig",
+    "OPTForCausalLM", "OPTForSequenceClassification", "OPTModel", "Olmo2Config", "Olmo2ForCausalLM",
+    "Olmo2ForSequenceClassification", "Olmo2Model", "Phi3Config", "Phi3ForCausalLM", "Phi3ForSequenceClassification",
+    "Phi3Model", "PhrasalConstraint", "Pipeline", "PreTrainedModel", "PreTrainedTokenizer", "PreTrainedTokenizerFast",
     "PrefixConstrainedLogitsProcessor", "QuantizedCache", "QuestionAnsweringPipeline", "Qwen2Config",
     "Qwen2ForCausalLM", "Qwen2ForSequenceClassification", "Qwen2Model", "Qwen3Config", "Qwen3ForCausalLM",
     "Qwen3ForSequenceClassification", "Qwen3Model", "RepetitionPenaltyLogitsProcessor", "RobertaConfig",

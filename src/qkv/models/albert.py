@@ -2,6 +2,7 @@
 
 Embeddings are of width `embedding_size` and are projected once. The layers come in groups, mostly one, and those of a
 group are the same blocks over and over. Beside hidden words it is trained on whether two texts are in their order.
+Dropout follows the feed-forward network too, as in the paper's code; the reference library has none there.
 """
 
 from collections.abc import Iterable

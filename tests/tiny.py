@@ -9,11 +9,11 @@ WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] a b c d e f g h j k l m n o p q r s t u 
 WORDS += "terrible good bad not at all the film was it and very much more no yes ! . , ? ' ##s ##ing ##ed ##ly"
 
 
-def make(folder: Path, family: str = "bert") -> Path:
-    """A family's ...ForSequenceClassification with three labels, 40 positions and 99 words, in `folder`."""
+def make(folder: Path, family: str = "bert", head: str = "ForSequenceClassification") -> Path:
+    """A family's model with a head, three labels, 40 positions and 99 words, in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("config.json", "model.safetensors"):
-        shutil.copyfile(GOLDENS / family / "ForSequenceClassification" / name, folder / name)
+        shutil.copyfile(GOLDENS / family / head / name, folder / name)
     words = WORDS.split()
     words += [f"[unused{i}]" for i in range(99 - len(words))]
     (folder / "vocab.txt").write_text("\n".join(words) + "\n")

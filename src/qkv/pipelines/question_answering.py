@@ -55,11 +55,11 @@ class Options(base.Options):
 class QuestionAnsweringPipeline(Pipeline):
     """Questions and contexts -> answers, which are slices of their contexts.
 
-    `qa(question=..., context=...)`, of which each may be a list; or {"question": ..., "context": ...}, an object with
-    `question_text` and `context_text`, a list, generator or dataset of these. One question gives {"score", "start",
-    "end", "answer"}, or a list of them with `top_k`; several give a list. A context of any length is read in windows,
-    each with probabilities of its own; equal answers are one, with the sum of their scores. A context without words
-    gives the answer "" with the score 0.
+    `qa(question=..., context=...)`, of which each may be a list, or one for all; or {"question": ..., "context": ...},
+    an object with `question_text` and `context_text`, a list, generator or dataset of these. One question gives
+    {"score", "start", "end", "answer"}, or a list of them with `top_k`; several give a list. A context of any length is
+    read in windows, each with probabilities of its own; equal answers are one, with the sum of their scores. A context
+    without words gives the answer "" with the score 0.
     """
 
     task = "question-answering"
@@ -200,13 +200,15 @@ def _arranged(inputs: list[Any], question: Any, context: Any) -> Any:
         missing = "question" if question is None else "context"
         what = "an input and question= or context= too" if inputs else f"no {missing}"
         raise ValueError(f"question-answering got {what}: call qa(question='Where?', context='…').")
-    questions, contexts = (given if isinstance(given, list | tuple) else [given] for given in (question, context))
-    if len(questions) > 1 and not isinstance(context, list | tuple):
-        contexts = contexts * len(questions)
-    if len(questions) != len(contexts):
+    sizes = {len(given) for given in (question, context) if isinstance(given, list | tuple)}
+    if len(sizes) > 1:
         raise ValueError(
-            f"{len(questions)} questions and {len(contexts)} contexts: give as many of each, or one context for all."
+            f"{len(question)} questions and {len(context)} contexts: give as many of each, or one of either for all."
         )
+    count = sizes.pop() if sizes else 1
+    questions, contexts = (
+        given if isinstance(given, list | tuple) else [given] * count for given in (question, context)
+    )
     return [{"question": q, "context": c} for q, c in zip(questions, contexts, strict=True)]
 
 

@@ -29,6 +29,8 @@ ELECTRA = TINY | dict(embedding_size=16)
 ELECTRA_BASE = TINY | dict(embedding_size=32, summary_use_proj=False, summary_activation="tanh", hidden_act="relu")
 ROBERTA = TINY | dict(type_vocab_size=1, pad_token_id=1)
 LONGFORMER = ROBERTA | dict(type_vocab_size=2, sep_token_id=2)
+BIG_BIRD = TINY | dict(attention_type="original_full", use_bias=False, rescale_embeddings=True, sep_token_id=66)
+BIG_BIRD_BLOCKS = TINY | dict(attention_type="block_sparse", block_size=2, num_random_blocks=1, sep_token_id=66)
 GPT2 = dict(
     vocab_size=99, n_embd=32, n_layer=2, n_head=4, n_positions=40, num_labels=3, pad_token_id=1, eos_token_id=98
 )
@@ -107,6 +109,8 @@ CASES = {  # name: (stem of the reference's classes, config, heads)
     "camembert": ("Camembert", ROBERTA, (CLASSIFIER, ANSWERS)),
     "longformer": ("Longformer", LONGFORMER | dict(attention_window=[4, 8]), ENCODER),
     "longformer-wide": ("Longformer", LONGFORMER | dict(attention_window=16), (MASKED,)),
+    "big_bird": ("BigBird", BIG_BIRD, ENCODER),
+    "big_bird-blocks": ("BigBird", BIG_BIRD_BLOCKS, (CLASSIFIER, ANSWERS)),
     "gpt2": ("GPT2", GPT2, (CLASSIFIER, "LMHeadModel")),
     "gpt2-scaled": ("GPT2", GPT2 | dict(scale_attn_by_inverse_layer_idx=True, n_inner=48), ()),
     "deberta-v2": ("DebertaV2", DEBERTA, ENCODER),
@@ -144,10 +148,10 @@ CASES = {  # name: (stem of the reference's classes, config, heads)
 }
 
 
-def inputs(stem: str, pad: int) -> dict[str, torch.Tensor]:
-    """Four rows of 9 tokens: full, padded, fully masked, and a lone token."""
-    ids = torch.randint(2, 98, (4, 9))
-    mask = torch.ones(4, 9, dtype=torch.long)
+def inputs(stem: str, pad: int, count: int) -> dict[str, torch.Tensor]:
+    """Four rows of `count` tokens: full, padded, fully masked, and a lone token."""
+    ids = torch.randint(2, 98, (4, count))
+    mask = torch.ones(4, count, dtype=torch.long)
     lengths = (5, 0, 1)
     if stem == "ModernBert" and OLD:  # a row that sees no token attends to all of them there, and to none in 5.x
         lengths = (5, 7, 6)
@@ -223,13 +227,37 @@ def observed(model: torch.nn.Module, stem: str, given: dict) -> dict:
     return out
 
 
+def tensors(outputs: list[tuple[str, object]]) -> dict[str, torch.Tensor]:
+    """Tensors by name, those of a tuple by name and number."""
+    found = {}
+    for key, value in outputs:
+        if isinstance(value, torch.Tensor):
+            found[key] = value
+        elif isinstance(value, tuple) and all(isinstance(v, torch.Tensor) for v in value):
+            found |= {f"{key}.{i}": v for i, v in enumerate(value)}
+    return found
+
+
+def without_own_padding(outputs: dict[str, torch.Tensor], mask: torch.Tensor) -> dict[str, torch.Tensor]:
+    """BigBird's states and weights without the tokens that it adds to fill blocks, and without what padding sees."""
+    count = mask.shape[-1]
+    found = dict(outputs)
+    for key, value in outputs.items():
+        if key.startswith("attentions"):
+            found[key] = value[..., :count, :count] * mask[:, None, :, None]
+        elif key.startswith("hidden_states"):
+            found[key] = value[:, :count]
+    return found
+
+
 def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None:
     folder = GOLDENS / name
     shutil.rmtree(folder, ignore_errors=True)
     torch.manual_seed(0)
     config = getattr(ref, f"{stem}Config")(**settings)
     pad = config.pad_token_id if config.pad_token_id is not None else 0
-    batch = inputs(stem, pad)
+    blocks = settings.get("attention_type") == "block_sparse"
+    batch = inputs(stem, pad, 17 if blocks else 9)
     for suffix in ("Model", *heads):
         config.num_labels = (
             2 if suffix == ANSWERS or (stem, suffix) == ("Albert", BOTH) else settings.get("num_labels", 2)
@@ -260,11 +288,8 @@ def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None
         target = folder / suffix
         model.save_pretrained(target)
         expected = {f"input.{k}": v for k, v in given.items()}
-        for key, value in [*out.items(), *((k, v) for k, v in seen.items() if "attentions" in k)]:
-            if isinstance(value, torch.Tensor):
-                expected[key] = value
-            elif isinstance(value, tuple) and all(isinstance(v, torch.Tensor) for v in value):
-                expected |= {f"{key}.{i}": v for i, v in enumerate(value)}
+        outputs = tensors([*out.items(), *((k, v) for k, v in seen.items() if "attentions" in k)])
+        expected |= without_own_padding(outputs, given["attention_mask"]) if blocks else outputs
         if suffix != "Model":
             expected |= {"loss": loss, "training": training(model, config, given, wanted)}
             expected |= {f"target.{key}": value for key, value in wanted.items()}

@@ -62,6 +62,7 @@ def train() -> None:
             "user_defined_symbols": "(,),–,£",
             "normalization_rule_tsv": rules,
         },
+        "big_bird": {"unk_id": 0, "bos_id": -1, "eos_id": -1, "pad_id": -1, "normalization_rule_name": "identity"},
         "deberta": {
             "pad_id": 0,
             "bos_id": 1,

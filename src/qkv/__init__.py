@@ -49,6 +49,10 @@ _HOMES = {
         "BertConfig BertForMaskedLM BertForMultipleChoice BertForNextSentencePrediction BertForPreTraining "
         "BertForQuestionAnswering BertForSequenceClassification BertForTokenClassification BertModel"
     ),
+    "models.big_bird": (
+        "BigBirdConfig BigBirdForMaskedLM BigBirdForMultipleChoice BigBirdForQuestionAnswering "
+        "BigBirdForSequenceClassification BigBirdForTokenClassification BigBirdModel"
+    ),
     "models.camembert": (
         "CamembertConfig CamembertForMaskedLM CamembertForMultipleChoice CamembertForQuestionAnswering "
         "CamembertForSequenceClassification CamembertForTokenClassification CamembertModel"
@@ -119,12 +123,13 @@ _HOMES = {
     "pipelines.text_ranking": "TextRankingPipeline",
     "pipelines.zero_shot_classification": "ZeroShotClassificationPipeline",
     "preprocessing.tokenizers": (
-        "AlbertTokenizer AlbertTokenizerFast BatchEncoding BertTokenizer BertTokenizerFast CamembertTokenizer "
-        "CamembertTokenizerFast DebertaTokenizer DebertaTokenizerFast DebertaV2Tokenizer DebertaV2TokenizerFast "
-        "DistilBertTokenizer DistilBertTokenizerFast ElectraTokenizer ElectraTokenizerFast GPT2Tokenizer "
-        "GPT2TokenizerFast GemmaTokenizer GemmaTokenizerFast LlamaTokenizer LlamaTokenizerFast MPNetTokenizer "
-        "MPNetTokenizerFast PreTrainedTokenizer PreTrainedTokenizerFast RobertaTokenizer RobertaTokenizerFast "
-        "T5Tokenizer T5TokenizerFast XLMRobertaTokenizer XLMRobertaTokenizerFast"
+        "AlbertTokenizer AlbertTokenizerFast BatchEncoding BertTokenizer BertTokenizerFast BigBirdTokenizer "
+        "BigBirdTokenizerFast CamembertTokenizer CamembertTokenizerFast DebertaTokenizer DebertaTokenizerFast "
+        "DebertaV2Tokenizer DebertaV2TokenizerFast DistilBertTokenizer DistilBertTokenizerFast ElectraTokenizer "
+        "ElectraTokenizerFast GPT2Tokenizer GPT2TokenizerFast GemmaTokenizer GemmaTokenizerFast LlamaTokenizer "
+        "LlamaTokenizerFast LongformerTokenizer LongformerTokenizerFast MPNetTokenizer MPNetTokenizerFast "
+        "PreTrainedTokenizer PreTrainedTokenizerFast RobertaTokenizer RobertaTokenizerFast T5Tokenizer "
+        "T5TokenizerFast XLMRobertaTokenizer XLMRobertaTokenizerFast"
     ),
     "seed": "set_seed",
 }
@@ -139,20 +144,23 @@ __all__ = [
     "AutoModelForSequenceClassification", "AutoModelForTokenClassification", "AutoTokenizer", "BaseStreamer",
     "BatchEncoding", "BertConfig", "BertForMaskedLM", "BertForMultipleChoice", "BertForNextSentencePrediction",
     "BertForPreTraining", "BertForQuestionAnswering", "BertForSequenceClassification", "BertForTokenClassification",
-    "BertModel", "BertTokenizer", "BertTokenizerFast", "Cache", "CamembertConfig", "CamembertForMaskedLM",
-    "CamembertForMultipleChoice", "CamembertForQuestionAnswering", "CamembertForSequenceClassification",
-    "CamembertForTokenClassification", "CamembertModel", "CamembertTokenizer", "CamembertTokenizerFast",
-    "ClassifierFreeGuidanceLogitsProcessor", "ConfidenceCriteria", "Config", "Constraint", "ConstraintListState",
-    "DebertaConfig", "DebertaForMaskedLM", "DebertaForQuestionAnswering", "DebertaForSequenceClassification",
-    "DebertaForTokenClassification", "DebertaModel", "DebertaTokenizer", "DebertaTokenizerFast", "DebertaV2Config",
-    "DebertaV2ForMaskedLM", "DebertaV2ForMultipleChoice", "DebertaV2ForQuestionAnswering",
-    "DebertaV2ForSequenceClassification", "DebertaV2ForTokenClassification", "DebertaV2Model", "DebertaV2Tokenizer",
-    "DebertaV2TokenizerFast", "DisjunctiveConstraint", "DistilBertConfig", "DistilBertForMaskedLM",
-    "DistilBertForMultipleChoice", "DistilBertForQuestionAnswering", "DistilBertForSequenceClassification",
-    "DistilBertForTokenClassification", "DistilBertModel", "DistilBertTokenizer", "DistilBertTokenizerFast",
-    "DynamicCache", "ElectraConfig", "ElectraForMaskedLM", "ElectraForMultipleChoice", "ElectraForPreTraining",
-    "ElectraForQuestionAnswering", "ElectraForSequenceClassification", "ElectraForTokenClassification", "ElectraModel",
-    "ElectraTokenizer", "ElectraTokenizerFast", "EncoderDecoderCache", "EncoderNoRepeatNGramLogitsProcessor",
+    "BertModel", "BertTokenizer", "BertTokenizerFast", "BigBirdConfig", "BigBirdForMaskedLM",
+    "BigBirdForMultipleChoice", "BigBirdForQuestionAnswering", "BigBirdForSequenceClassification",
+    "BigBirdForTokenClassification", "BigBirdModel", "BigBirdTokenizer", "BigBirdTokenizerFast", "Cache",
+    "CamembertConfig", "CamembertForMaskedLM", "CamembertForMultipleChoice", "CamembertForQuestionAnswering",
+    "CamembertForSequenceClassification", "CamembertForTokenClassification", "CamembertModel", "CamembertTokenizer",
+    "CamembertTokenizerFast", "ClassifierFreeGuidanceLogitsProcessor", "ConfidenceCriteria", "Config", "Constraint",
+    "ConstraintListState", "DebertaConfig", "DebertaForMaskedLM", "DebertaForQuestionAnswering",
+    "DebertaForSequenceClassification", "DebertaForTokenClassification", "DebertaModel", "DebertaTokenizer",
+    "DebertaTokenizerFast", "DebertaV2Config", "DebertaV2ForMaskedLM", "DebertaV2ForMultipleChoice",
+    "DebertaV2ForQuestionAnswering", "DebertaV2ForSequenceClassification", "DebertaV2ForTokenClassification",
+    "DebertaV2Model", "DebertaV2Tokenizer", "DebertaV2TokenizerFast", "DisjunctiveConstraint", "DistilBertConfig",
+    "DistilBertForMaskedLM", "DistilBertForMultipleChoice", "DistilBertForQuestionAnswering",
+    "DistilBertForSequenceClassification", "DistilBertForTokenClassification", "DistilBertModel",
+    "DistilBertTokenizer", "DistilBertTokenizerFast", "DynamicCache", "ElectraConfig", "ElectraForMaskedLM",
+    "ElectraForMultipleChoice", "ElectraForPreTraining", "ElectraForQuestionAnswering",
+    "ElectraForSequenceClassification", "ElectraForTokenClassification", "ElectraModel", "ElectraTokenizer",
+    "ElectraTokenizerFast", "EncoderDecoderCache", "EncoderNoRepeatNGramLogitsProcessor",
     "EncoderRepetitionPenaltyLogitsProcessor", "EosTokenCriteria", "EpsilonLogitsWarper", "EtaLogitsWarper",
     "ExponentialDecayLengthPenalty", "FeatureExtractionPipeline", "FillMaskPipeline", "ForcedBOSTokenLogitsProcessor",
     "ForcedEOSTokenLogitsProcessor", "GPT2Config", "GPT2ForSequenceClassification", "GPT2LMHeadModel", "GPT2Model",
@@ -165,26 +173,26 @@ __all__ = [
     "InfNanRemoveLogitsProcessor", "LlamaConfig", "LlamaForCausalLM", "LlamaForSequenceClassification", "LlamaModel",
     "LlamaTokenizer", "LlamaTokenizerFast", "LogitNormalization", "LogitsProcessor", "LogitsProcessorList",
     "LongformerConfig", "LongformerForMaskedLM", "LongformerForMultipleChoice", "LongformerForQuestionAnswering",
-    "LongformerForSequenceClassification", "LongformerForTokenClassification", "LongformerModel", "MPNetConfig",
-    "MPNetForMaskedLM", "MPNetForMultipleChoice", "MPNetForQuestionAnswering", "MPNetForSequenceClassification",
-    "MPNetForTokenClassification", "MPNetModel", "MPNetTokenizer", "MPNetTokenizerFast", "MaxLengthCriteria",
-    "MaxTimeCriteria", "MinLengthLogitsProcessor", "MinNewTokensLengthLogitsProcessor", "MinPLogitsWarper",
-    "MistralConfig", "MistralForCausalLM", "MistralForSequenceClassification", "MistralModel", "ModelOutput",
-    "ModernBertConfig", "ModernBertForMaskedLM", "ModernBertForMultipleChoice", "ModernBertForQuestionAnswering",
-    "ModernBertForSequenceClassification", "ModernBertForTokenClassification", "ModernBertModel",
-    "NoBadWordsLogitsProcessor", "NoRepeatNGramLogitsProcessor", "NomicBertConfig", "NomicBertForMaskedLM",
-    "NomicBertForSequenceClassification", "NomicBertForTokenClassification", "NomicBertModel", "OPTConfig",
-    "OPTForCausalLM", "OPTForSequenceClassification", "OPTModel", "Olmo2Config", "Olmo2ForCausalLM",
-    "Olmo2ForSequenceClassification", "Olmo2Model", "Phi3Config", "Phi3ForCausalLM", "Phi3ForSequenceClassification",
-    "Phi3Model", "PhrasalConstraint", "Pipeline", "PreTrainedModel", "PreTrainedTokenizer", "PreTrainedTokenizerFast",
-    "PrefixConstrainedLogitsProcessor", "QuantizedCache", "QuestionAnsweringPipeline", "Qwen2Config",
-    "Qwen2ForCausalLM", "Qwen2ForSequenceClassification", "Qwen2Model", "Qwen3Config", "Qwen3ForCausalLM",
-    "Qwen3ForSequenceClassification", "Qwen3Model", "RepetitionPenaltyLogitsProcessor", "RobertaConfig",
-    "RobertaForMaskedLM", "RobertaForMultipleChoice", "RobertaForQuestionAnswering",
-    "RobertaForSequenceClassification", "RobertaForTokenClassification", "RobertaModel", "RobertaTokenizer",
-    "RobertaTokenizerFast", "SentenceSimilarityPipeline", "SequenceBiasLogitsProcessor", "SmolLM3Config",
-    "SmolLM3ForCausalLM", "SmolLM3ForSequenceClassification", "SmolLM3Model", "StaticCache", "StopStringCriteria",
-    "StoppingCriteria", "StoppingCriteriaList", "SuppressTokensAtBeginLogitsProcessor",
+    "LongformerForSequenceClassification", "LongformerForTokenClassification", "LongformerModel",
+    "LongformerTokenizer", "LongformerTokenizerFast", "MPNetConfig", "MPNetForMaskedLM", "MPNetForMultipleChoice",
+    "MPNetForQuestionAnswering", "MPNetForSequenceClassification", "MPNetForTokenClassification", "MPNetModel",
+    "MPNetTokenizer", "MPNetTokenizerFast", "MaxLengthCriteria", "MaxTimeCriteria", "MinLengthLogitsProcessor",
+    "MinNewTokensLengthLogitsProcessor", "MinPLogitsWarper", "MistralConfig", "MistralForCausalLM",
+    "MistralForSequenceClassification", "MistralModel", "ModelOutput", "ModernBertConfig", "ModernBertForMaskedLM",
+    "ModernBertForMultipleChoice", "ModernBertForQuestionAnswering", "ModernBertForSequenceClassification",
+    "ModernBertForTokenClassification", "ModernBertModel", "NoBadWordsLogitsProcessor", "NoRepeatNGramLogitsProcessor",
+    "NomicBertConfig", "NomicBertForMaskedLM", "NomicBertForSequenceClassification", "NomicBertForTokenClassification",
+    "NomicBertModel", "OPTConfig", "OPTForCausalLM", "OPTForSequenceClassification", "OPTModel", "Olmo2Config",
+    "Olmo2ForCausalLM", "Olmo2ForSequenceClassification", "Olmo2Model", "Phi3Config", "Phi3ForCausalLM",
+    "Phi3ForSequenceClassification", "Phi3Model", "PhrasalConstraint", "Pipeline", "PreTrainedModel",
+    "PreTrainedTokenizer", "PreTrainedTokenizerFast", "PrefixConstrainedLogitsProcessor", "QuantizedCache",
+    "QuestionAnsweringPipeline", "Qwen2Config", "Qwen2ForCausalLM", "Qwen2ForSequenceClassification", "Qwen2Model",
+    "Qwen3Config", "Qwen3ForCausalLM", "Qwen3ForSequenceClassification", "Qwen3Model",
+    "RepetitionPenaltyLogitsProcessor", "RobertaConfig", "RobertaForMaskedLM", "RobertaForMultipleChoice",
+    "RobertaForQuestionAnswering", "RobertaForSequenceClassification", "RobertaForTokenClassification", "RobertaModel",
+    "RobertaTokenizer", "RobertaTokenizerFast", "SentenceSimilarityPipeline", "SequenceBiasLogitsProcessor",
+    "SmolLM3Config", "SmolLM3ForCausalLM", "SmolLM3ForSequenceClassification", "SmolLM3Model", "StaticCache",
+    "StopStringCriteria", "StoppingCriteria", "StoppingCriteriaList", "SuppressTokensAtBeginLogitsProcessor",
     "SuppressTokensLogitsProcessor", "SynthIDTextWatermarkLogitsProcessor", "SynthIDTextWatermarkingConfig",
     "T5Config", "T5ForConditionalGeneration", "T5ForSequenceClassification", "T5Model", "T5Tokenizer",
     "T5TokenizerFast", "TemperatureLogitsWarper", "TextClassificationPipeline", "TextGenerationPipeline",

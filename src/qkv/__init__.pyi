@@ -83,6 +83,8 @@ from .models.albert import AlbertModel as AlbertModel
 from .models.base import PreTrainedModel as PreTrainedModel
 from .models.bert import BertConfig as BertConfig
 from .models.bert import BertModel as BertModel
+from .models.big_bird import BigBirdConfig as BigBirdConfig
+from .models.big_bird import BigBirdModel as BigBirdModel
 from .models.camembert import CamembertConfig as CamembertConfig
 from .models.camembert import CamembertModel as CamembertModel
 from .models.deberta import DebertaConfig as DebertaConfig
@@ -163,6 +165,7 @@ from .pipelines.zero_shot_classification import ZeroShotClassificationPipeline a
 from .preprocessing.tokenizers import AlbertTokenizer as AlbertTokenizer
 from .preprocessing.tokenizers import BatchEncoding as BatchEncoding
 from .preprocessing.tokenizers import BertTokenizer as BertTokenizer
+from .preprocessing.tokenizers import BigBirdTokenizer as BigBirdTokenizer
 from .preprocessing.tokenizers import CamembertTokenizer as CamembertTokenizer
 from .preprocessing.tokenizers import DebertaTokenizer as DebertaTokenizer
 from .preprocessing.tokenizers import DebertaV2Tokenizer as DebertaV2Tokenizer
@@ -307,6 +310,11 @@ class BertForPreTraining(_PreTraining): ...
 class BertForQuestionAnswering(_QuestionAnswering): ...
 class BertForSequenceClassification(_SequenceClassifier): ...
 class BertForTokenClassification(_TokenClassifier): ...
+class BigBirdForMaskedLM(_MaskedLM): ...
+class BigBirdForMultipleChoice(_MultipleChoice): ...
+class BigBirdForQuestionAnswering(_QuestionAnswering): ...
+class BigBirdForSequenceClassification(_SequenceClassifier): ...
+class BigBirdForTokenClassification(_TokenClassifier): ...
 class CamembertForMaskedLM(_MaskedLM): ...
 class CamembertForMultipleChoice(_MultipleChoice): ...
 class CamembertForQuestionAnswering(_QuestionAnswering): ...
@@ -393,6 +401,7 @@ class XLMRobertaForTokenClassification(_TokenClassifier): ...
 
 AlbertTokenizerFast = AlbertTokenizer
 BertTokenizerFast = BertTokenizer
+BigBirdTokenizerFast = BigBirdTokenizer
 CamembertTokenizerFast = CamembertTokenizer
 DebertaTokenizerFast = DebertaTokenizer
 DebertaV2TokenizerFast = DebertaV2Tokenizer
@@ -401,6 +410,8 @@ ElectraTokenizerFast = ElectraTokenizer
 GPT2TokenizerFast = GPT2Tokenizer
 GemmaTokenizerFast = GemmaTokenizer
 LlamaTokenizerFast = LlamaTokenizer
+LongformerTokenizer = RobertaTokenizer
+LongformerTokenizerFast = RobertaTokenizer
 MPNetTokenizerFast = MPNetTokenizer
 PreTrainedTokenizerFast = PreTrainedTokenizer
 RobertaTokenizerFast = RobertaTokenizer

@@ -7,8 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from largest import Largest
 from parity.test_models import CASES, load
 from qkv import (
     AutoConfig,
@@ -83,22 +83,6 @@ def test_attention_is_that_of_the_paper(length, reach, block, padding, share, se
     weights = torch.randn_like(y)
     ours, theirs = (torch.autograd.grad((out * weights).sum(), x)[0] for out in (y, expected))
     assert (ours - theirs).abs().max() <= 1e-4
-
-
-class Largest(TorchDispatchMode):
-    """The largest tensor that is made within it, and how often two of a tensor's dimensions are as long as the text."""
-
-    def __init__(self, length):
-        super().__init__()
-        self.length, self.numbers, self.squares = length, 0, 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for one in out if isinstance(out, tuple | list) else (out,):
-            if isinstance(one, torch.Tensor):
-                self.numbers = max(self.numbers, one.numel())
-                self.squares += sum(size >= self.length for size in one.shape) > 1
-        return out
 
 
 @pytest.mark.parametrize("given", [{}, {"output_attentions": True, "output_hidden_states": True}, {"labels": [1]}])

@@ -26,7 +26,8 @@ WITHOUT_STEPS = (*TORCH_ALONE, "opt", "phi3")
 ENCODERS = [
     name
     for name in auto.FAMILIES
-    if issubclass(auto.body_class(name), TextModel) and not name.startswith(("deberta", "longformer", "mpnet"))
+    if issubclass(auto.body_class(name), TextModel)
+    and not name.startswith(("deberta", "longformer", "mpnet", "big_bird"))
 ]
 
 

@@ -98,6 +98,8 @@ def test_padding_changes_nothing(golden):
     name = next(iter(full))
     if model.config.is_encoder_decoder and "decoder_input_ids" not in inputs:
         pytest.skip("the decoder reads the padded text itself")
+    if "big_bird-blocks" in model.config.name_or_path:
+        pytest.skip("what a token sees depends on how long its row is with padding")
     row = {k: v[1:2] if k.startswith("decoder") else v[1:2, ..., :5] for k, v in inputs.items()}
     if inputs["input_ids"].dim() == 3:
         row = {k: v[:, :1] for k, v in row.items()}  # of two choices, the padded one
@@ -134,6 +136,8 @@ def test_gradients_reach_every_weight(golden):
     out = model.train()(**inputs)
     sum(out[name].square().sum() for name in out if isinstance(out[name], torch.Tensor)).backward()
     without = {name for name, p in model.named_parameters() if p.grad is None}
+    if model.config.model_type == "big_bird":  # it has a pooler in all heads but one, as the reference does
+        without -= {"bert.pooler.weight", "bert.pooler.bias"}
     assert without == set()
 
 
@@ -154,6 +158,8 @@ def test_vectors_in_place_of_ids(golden):
         ids = inputs["input_ids"]
         found = model.complete({"input_ids": ids.flatten(0, -2)}, {})["global_attention_mask"]
         given["global_attention_mask"] = found.view(ids.shape)
+    if type(model).__name__ == "BigBirdForQuestionAnswering":
+        pytest.skip("the head reads the token ids")
     ids = given.pop("input_ids")
     if model.config.is_encoder_decoder and "decoder_input_ids" not in given:
         pytest.skip("the head reads the token ids")

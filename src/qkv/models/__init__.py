@@ -3,6 +3,7 @@
 FAMILIES = {
     "albert": "albert",
     "bert": "bert",
+    "big_bird": "big_bird",
     "camembert": "camembert",
     "deberta": "deberta",
     "deberta-v2": "deberta_v2",

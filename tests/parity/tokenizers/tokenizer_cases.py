@@ -90,6 +90,7 @@ CASES = {
     "albert-accents": Case(
         "AlbertTokenizer", {"spiece.model": "albert.model"}, {"do_lower_case": False, "keep_accents": True}
     ),
+    "big-bird": Case("BigBirdTokenizer", {"spiece.model": "big_bird.model"}),
     "deberta": Case("DebertaV2Tokenizer", {"spm.model": "deberta.model"}),
     "deberta-lower": Case(
         "DebertaV2Tokenizer", {"spm.model": "deberta.model"}, {"do_lower_case": True, "split_by_punct": True}

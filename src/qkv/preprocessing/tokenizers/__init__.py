@@ -22,6 +22,7 @@ from .families import (
 from .loading import load_tokenizer
 from .sentencepiece_families import (
     AlbertTokenizer,
+    BigBirdTokenizer,
     CamembertTokenizer,
     DebertaV2Tokenizer,
     GemmaTokenizer,
@@ -34,6 +35,7 @@ from .table import CLASSES, tokenizer_class
 # one implementation, two names
 AlbertTokenizerFast = AlbertTokenizer
 BertTokenizerFast = BertTokenizer
+BigBirdTokenizerFast = BigBirdTokenizer
 CamembertTokenizerFast = CamembertTokenizer
 DebertaTokenizerFast = DebertaTokenizer
 DebertaV2TokenizerFast = DebertaV2Tokenizer
@@ -42,6 +44,7 @@ ElectraTokenizerFast = ElectraTokenizer
 GemmaTokenizerFast = GemmaTokenizer
 GPT2TokenizerFast = GPT2Tokenizer
 LlamaTokenizerFast = LlamaTokenizer
+LongformerTokenizer = LongformerTokenizerFast = RobertaTokenizer
 MPNetTokenizerFast = MPNetTokenizer
 PreTrainedTokenizerFast = PreTrainedTokenizer
 RobertaTokenizerFast = RobertaTokenizer
@@ -55,6 +58,8 @@ __all__ = [
     "BatchEncoding",
     "BertTokenizer",
     "BertTokenizerFast",
+    "BigBirdTokenizer",
+    "BigBirdTokenizerFast",
     "CamembertTokenizer",
     "CamembertTokenizerFast",
     "CharSpan",
@@ -72,6 +77,8 @@ __all__ = [
     "GemmaTokenizerFast",
     "LlamaTokenizer",
     "LlamaTokenizerFast",
+    "LongformerTokenizer",
+    "LongformerTokenizerFast",
     "MPNetTokenizer",
     "MPNetTokenizerFast",
     "PreTrainedTokenizer",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers
 
 from qkv.errors import short
 
@@ -130,6 +130,28 @@ class DebertaV2Tokenizer(PreTrainedTokenizer):
         build.metaspace(rust, before=punctuation)
         build.frame(rust, "[CLS]:0 $A:0 [SEP]:0", "[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1", {"[CLS]", "[SEP]"})
         return rust
+
+
+class BigBirdTokenizer(PreTrainedTokenizer):
+    """SentencePiece with T5's special tokens and, around texts, BERT's."""
+
+    vocab_files_names = {"vocab_file": "spiece.model"}
+    model_input_names = NO_TYPES
+    defaults = {"bos": "<s>", "eos": "</s>", "unk": "<unk>", "pad": "<pad>", "sep": "[SEP]", "cls": "[CLS]"}
+    defaults = {f"{role}_token": normalized(token) for role, token in defaults.items()}
+    defaults |= {"mask_token": AddedToken("[MASK]", lstrip=True, normalized=True, special=True)}
+
+    @classmethod
+    def build(cls, files: Mapping[str, Any], options: Mapping[str, Any]) -> Tokenizer:
+        rust, model = build.sentencepiece(cls.need(files, "vocab_file"))
+        rust.normalizer = build.spaces_trimmed(model)
+        build.metaspace(rust)
+        return rust
+
+    def adapt(self, rust: Tokenizer, options: Mapping[str, Any]) -> None:
+        if rust.post_processor is None:  # here, since tokens that the file lacks get their ids in the order of roles
+            first, last = str(self.cls_token), str(self.sep_token)
+            build.frame(rust, f"{first}:0 $A:0 {last}:0", f"{first}:0 $A:0 {last}:0 $B:1 {last}:1", {first, last})
 
 
 class LlamaTokenizer(PreTrainedTokenizer):

@@ -38,7 +38,7 @@ _OWN: tuple[type[PreTrainedTokenizer], ...] = (
     *(families.BertTokenizer, families.DistilBertTokenizer, families.ElectraTokenizer, families.MPNetTokenizer),
     *(families.GPT2Tokenizer, families.RobertaTokenizer, pieces.XLMRobertaTokenizer, pieces.CamembertTokenizer),
     *(pieces.T5Tokenizer, pieces.AlbertTokenizer, pieces.DebertaV2Tokenizer, pieces.LlamaTokenizer),
-    *(pieces.GemmaTokenizer, families.DebertaTokenizer),
+    *(pieces.GemmaTokenizer, families.DebertaTokenizer, pieces.BigBirdTokenizer),
 )
 _NAMED: dict[str, type[PreTrainedTokenizer]] = {cls.__name__: cls for cls in _OWN} | {
     f"{name}Tokenizer": cls for cls, names in _LIKE.items() for name in names.split()
@@ -59,6 +59,7 @@ BY_MODEL_TYPE: dict[str, type[PreTrainedTokenizer]] = {
         "T5": "t5 mt5 umt5",
         "Albert": "albert",
         "Deberta": "deberta",
+        "BigBird": "big_bird",
         "DebertaV2": "deberta-v2",
         "Llama": "llama mistral mixtral phi3",
         "Gemma": "gemma gemma2 gemma3 gemma3_text",

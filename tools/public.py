@@ -43,7 +43,7 @@ def homes() -> dict[str, list[str]]:
         names = found.setdefault(f"models.{file}", [])
         names += [name for name in (body.config_class.__name__, body.__name__, *heads) if name not in names]
     for task in TASKS.values():
-        found[f"pipelines.{task.file}"] = [task.pipeline]
+        found.setdefault(f"pipelines.{task.file}", []).append(task.pipeline)
     found["auto"] = [name for name in vars(auto) if name.startswith("Auto")]
     return {home: sorted(set(found[home])) for home in sorted(found)}
 

@@ -161,6 +161,8 @@ from .pipelines.sentence_similarity import SentenceSimilarityPipeline as Sentenc
 from .pipelines.text_classification import TextClassificationPipeline as TextClassificationPipeline
 from .pipelines.text_generation import TextGenerationPipeline as TextGenerationPipeline
 from .pipelines.text_ranking import TextRankingPipeline as TextRankingPipeline
+from .pipelines.token_classification import AggregationStrategy as AggregationStrategy
+from .pipelines.token_classification import TokenClassificationPipeline as TokenClassificationPipeline
 from .pipelines.zero_shot_classification import ZeroShotClassificationPipeline as ZeroShotClassificationPipeline
 from .preprocessing.tokenizers import AlbertTokenizer as AlbertTokenizer
 from .preprocessing.tokenizers import BatchEncoding as BatchEncoding
@@ -413,6 +415,7 @@ LlamaTokenizerFast = LlamaTokenizer
 LongformerTokenizer = RobertaTokenizer
 LongformerTokenizerFast = RobertaTokenizer
 MPNetTokenizerFast = MPNetTokenizer
+NerPipeline = TokenClassificationPipeline
 PreTrainedTokenizerFast = PreTrainedTokenizer
 RobertaTokenizerFast = RobertaTokenizer
 T5TokenizerFast = T5Tokenizer

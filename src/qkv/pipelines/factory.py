@@ -38,6 +38,12 @@ TASKS = {
         "distilbert/distilbert-base-uncased-finetuned-sst-2-english",
         embedded="sentiment",
     ),
+    "token-classification": Task(
+        "token_classification",
+        "TokenClassificationPipeline",
+        "AutoModelForTokenClassification",
+        "dbmdz/bert-large-cased-finetuned-conll03-english",
+    ),
     "text-generation": Task(
         "text_generation", "TextGenerationPipeline", "AutoModelForCausalLM", "openai-community/gpt2"
     ),
@@ -74,7 +80,7 @@ TASKS = {
         implied=False,
     ),  # fmt: skip
 }
-ALIASES = {"sentiment-analysis": "text-classification"}
+ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
 # Tasks of the field that have no row yet: a typing error and a missing feature are told apart.
 _FIELD = (
     "ner token-classification question-answering fill-mask summarization translation text-generation "

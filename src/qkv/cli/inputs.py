@@ -17,7 +17,7 @@ import typer
 
 from qkv.errors import nearest, short
 
-from .tasks import Form
+from .forms import Form
 from .terminal import say
 
 Lines = Iterator[tuple[int, str]]  # line number, line

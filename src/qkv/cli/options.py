@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .tasks import FORMS, Form
+from .forms import Form
+from .tasks import FORMS
 
 Command = Callable[..., Any]
 
@@ -27,7 +28,22 @@ class Option:
 
 
 OPTIONS = {
-    "top_k": Option(int, "Labels per input, best first, 0 for all; or tokens to draw from.", extra={"min": 0}),
+    "top_k": Option(int, "Results per input, best first, 0 for all labels; or tokens to draw from.", extra={"min": 0}),
+    "aggregation": Option(
+        str,
+        "none, simple, first, average or max: how tokens become entities; simple if not given.",
+        extra={"metavar": "NAME"},
+    ),
+    "question": Option(str, "What each INPUT is asked.", extra={"metavar": "TEXT"}),
+    "context": Option(str, "Where the answers to the questions in INPUT are.", extra={"metavar": "TEXT"}),
+    "labels": Option(str, "To choose from, with commas between them.", extra={"metavar": "A,B,C"}),
+    "multi_label": Option(bool, "Each label by itself: several may be right.", ("--multi-label",)),
+    "template": Option(str, "With {} for a label; 'This example is {}.' if not given.", extra={"metavar": "TEXT"}),
+    "targets": Option(str, "Only these words, with commas between them.", extra={"metavar": "A,B,C"}),
+    "source": Option(str, "The text that each INPUT is compared with.", extra={"metavar": "TEXT"}),
+    "query": Option(str, "What is looked for in each INPUT.", extra={"metavar": "TEXT"}),
+    "table": Option(str, "A .csv or .tsv file that the questions in INPUT are about.", extra={"metavar": "FILE"}),
+    "boxes": Option(str, "Words of the page: a JSON list of [word, [x0,y0,x1,y1]].", extra={"metavar": "FILE"}),
     "truncation": Option(
         bool, "Cut long texts silently / fail. Unset: labels cut and warn.", ("--truncation/--no-truncation",)
     ),

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
-from .tasks import Form
+from .forms import Form
 from .terminal import clean, console, print_above_bar
 
-Window = list[tuple[Any, list[dict[str, Any]]]]  # inputs, each with its results
+Window = list[tuple[Any, Any]]  # inputs, each with its result
 BAR = 10  # characters
 
 
@@ -17,7 +17,8 @@ def write_json(windows: Iterable[Window], stream: TextIO) -> None:
     before = "["
     for window in windows:
         for item, result in window:
-            record = json.dumps({"input": item, "result": result}, ensure_ascii=False)
+            found = result if isinstance(result, list) else [result]
+            record = json.dumps({"input": item, "result": found}, ensure_ascii=False)
             stream.write(f"{before}\n  {record}")
             before = ","
         stream.flush()
@@ -28,7 +29,7 @@ def write_lines(windows: Iterable[Window], stream: TextIO, form: Form) -> None:
     """A line per result: the form's columns, then the input, separated by tabs."""
     for window in windows:
         for item, result in window:
-            for entry in result:
+            for entry in form.entries(result):
                 cells = (_plain(value) for _, value in _cells(entry, form))
                 stream.write("\t".join([*cells, clean(form.shown(item))]) + "\n")
         stream.flush()
@@ -59,17 +60,25 @@ def write_table(windows: Iterable[Window], form: Form) -> None:
         print_above_bar(table)
 
 
+def write_marked(windows: Iterable[Window], form: Form) -> None:
+    """What the form draws of each result."""
+    for window in windows:
+        for item, result in window:
+            for renderable in form.drawn(item, result):
+                print_above_bar(renderable)
+
+
 def _rows(window: Window, form: Form, unicode: bool) -> Iterator[tuple[dict[str, Any], str]]:
     """Styled cells by column, and the input; several results of one input show it once."""
     for item, result in window:
         shown = clean(form.shown(item))
-        for entry in result:
+        for entry in form.entries(result):
             yield {name: _styled(name, value, entry, unicode) for name, value in _cells(entry, form)}, shown
             shown = ""
 
 
 def _cells(entry: dict[str, Any], form: Form) -> list[tuple[str, Any]]:
-    return [(name, entry.get(name, "")) for name in form.columns or entry]
+    return [(name, entry[name]) for name in form.columns or entry if name in entry]
 
 
 def _plain(value: Any) -> str:
@@ -103,6 +112,6 @@ def write(windows: Iterable[Window], form: Form, path: str | None, as_json: bool
     elif as_json:
         write_json(windows, sys.stdout)
     elif sys.stdout.isatty():
-        write_table(windows, form)
+        write_marked(windows, form) if form.marked else write_table(windows, form)
     else:
         write_lines(windows, sys.stdout, form)

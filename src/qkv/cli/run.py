@@ -1,19 +1,18 @@
 """qkv run: a task on texts from the command line, a file or a pipe."""
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from .forms import Form
 from .inputs import Source, read
 from .options import given, with_task_options
 from .results import Window, write
 from .tasks import FORMS, form_of
 from .terminal import Debug, progress, say
-
-Ask = Callable[[Any], Any]  # from an input to what the pipeline gets
 
 
 def _tasks(incomplete: str) -> list[str]:
@@ -73,7 +72,11 @@ def run(  # noqa: PLR0913 - typer makes a parameter an option
         raise typer.BadParameter("--stream prints text, so leave --json and --output out")
     arguments = form.arguments(flags)
     source = read(texts or [], file, column, form)
-    if source.count == 0:
+    if source.count != 0:
+        first = next(source.items)
+        form.asked(first, flags)  # an option that is missing is an error before a model is loaded
+        source.items = chain([first], source.items)
+    else:
         say("warning", "there is no input.")
         write([], form, output, as_json or _is_json(output))
         return
@@ -86,22 +89,20 @@ def run(  # noqa: PLR0913 - typer makes a parameter an option
     if "seed" in flags:
         set_seed(flags["seed"])
 
-    def asked(item: Any) -> Any:
-        return form.asked(item, flags)
-
     if flags.get("stream"):
         from .stream import stream
 
-        stream(pipe, source.items, asked)
+        stream(pipe, source.items, lambda item: form.asked(item, flags))
         return
     with progress(source.count) as advance:
-        write(_windows(pipe, source, form.window, asked, advance), form, output, as_json or _is_json(output))
+        write(_windows(pipe, source, form, flags, advance), form, output, as_json or _is_json(output))
 
 
-def _windows(pipe: Any, source: Source, size: int, asked: Ask, advance: Callable[[int], Any]) -> Iterator[Window]:
-    while taken := list(islice(source.items, size)):
-        results = (result if isinstance(result, list) else [result] for result in pipe([asked(item) for item in taken]))
-        yield list(zip(taken, results, strict=True))
+def _windows(
+    pipe: Any, source: Source, form: Form, flags: dict[str, Any], advance: Callable[[int], Any]
+) -> Iterator[Window]:
+    while taken := list(islice(source.items, form.window)):
+        yield list(zip(taken, form.results(pipe, taken, flags), strict=True))
         advance(len(taken))
 
 

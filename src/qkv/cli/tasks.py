@@ -1,7 +1,6 @@
-"""A table from task to its form on the command line: the fields of an input, the columns of a result, own options."""
+"""The table from task to its form on the command line; the forms of classes and of written text."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,39 +8,8 @@ import typer
 
 from qkv.errors import short
 
-
-@dataclass(frozen=True)
-class Form:
-    """How a task reads and prints.
-
-    fields: of an input. An argument or a line is the first; a row of a .csv or .jsonl file may give them all.
-    columns: keys of a result, in the order printed; all its keys if empty. The input follows in the last column.
-    options: names in options.OPTIONS of those that it has beside what all tasks have.
-    wide: the column that is read as a text: on a terminal it gets the room, and lines.
-    window: inputs between two steps of the bar: enough to fill batches of similar length.
-    """
-
-    fields: tuple[str, ...] = ("text",)
-    columns: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    wide: str = ""
-    window: int = 256
-
-    def make(self, record: dict[str, str]) -> Any:
-        """The pipeline's input from the fields that a row gives: the text alone, or a dictionary of several."""
-        return record if len(record) > 1 else next(iter(record.values()))
-
-    def shown(self, item: Any) -> str:
-        """An input as the text of a row."""
-        return " | ".join(item.values()) if isinstance(item, dict) else item
-
-    def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The pipeline's options from the task's own ones on the command line."""
-        return given
-
-    def asked(self, item: Any, given: dict[str, Any]) -> Any:
-        """What the pipeline gets for an input."""
-        return item
+from .forms import Form
+from .understanding import UNDERSTANDING
 
 
 class Labels(Form):
@@ -94,7 +62,12 @@ TEXTS = Written(
     wide="generated_text",
     window=16,
 )  # fmt: skip
-FORMS: dict[str, Form] = {"text-classification": CLASSES, "sentiment-analysis": CLASSES, "text-generation": TEXTS}
+FORMS: dict[str, Form] = {
+    "text-classification": CLASSES,
+    "sentiment-analysis": CLASSES,
+    "text-generation": TEXTS,
+    **UNDERSTANDING,
+}
 
 
 def form_of(task: str) -> Form:

@@ -68,7 +68,8 @@ class Marked:
         from rich.text import Text
 
         colours, shown = self._colours(), Text()
-        for text, mark in self.parts():
+        for piece, mark in self.parts():
+            text = "".join(c if c.isprintable() or c in "\n\t" else " " for c in piece)  # nothing steers the terminal
             shown.append(text, "" if mark is None else colours[mark[2]][1])
             if mark is not None and mark[2]:
                 shown.append(f" {mark[2]}", f"bold {colours[mark[2]][1]}")

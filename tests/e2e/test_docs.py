@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tiny import configure, make
 from tiny_sentence import make_cross_encoder, make_sentence
 from tiny_text import make_text
 
@@ -16,10 +17,20 @@ BLOCKS = [
     for i, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text("utf8"), re.DOTALL))
 ]
 
+HEADS = {  # names in docs/understanding.md: the head of the tiny BERT that stands for them
+    "dslim/bert-base-NER": "ForTokenClassification",
+    "deepset/bert-base-cased-squad2": "ForQuestionAnswering",
+    "bert-base-uncased": "ForMaskedLM",
+}
+
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_block(block, tmp_path, monkeypatch, tiny_distilbert):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    for name, head in HEADS.items():
+        if f'"{name}"' in block:
+            make(tmp_path / name, head=head)
     monkeypatch.setattr("qkv.pipelines.factory.is_cached", lambda name: False)
     monkeypatch.setattr("qkv.pipelines.factory.reachable", lambda: False)
     for name in re.findall(r'"((?:[\w-]+/)?distilbert-[\w-]+)"', block):
@@ -28,6 +39,9 @@ def test_block(block, tmp_path, monkeypatch, tiny_distilbert):
         make_sentence(tmp_path / name)
     for name in re.findall(r'"([\w-]+/ms-marco-MiniLM-L6-v2)"', block):
         make_cross_encoder(tmp_path / name)
+    if '"cross-encoder/nli-MiniLM2-L6-H768"' in block:
+        labels = {"entailment": 0, "neutral": 1, "contradiction": 2}
+        configure(make(tmp_path / "cross-encoder/nli-MiniLM2-L6-H768"), label2id=labels)
     if '"gpt2"' in block:
         make_text(tmp_path / "gpt2")
     if '"SmolLM2-135M-Instruct"' in block:

@@ -13,6 +13,7 @@ class Form:
     options: names in options.OPTIONS of those that it has beside what all tasks have.
     wide: the column that is read as a text: on a terminal it gets the room, and lines.
     window: inputs between two steps of the bar: enough to fill batches of similar length.
+    unwraps: whether the pipeline gives the result of a list of one input without a list around it.
     marked: whether a terminal shows the text with the spans of its result marked, in place of a table.
     """
 
@@ -21,6 +22,7 @@ class Form:
     options: tuple[str, ...] = ()
     wide: str = ""
     window: int = 256
+    unwraps: bool = False
     marked: bool = False
 
     def make(self, record: dict[str, str]) -> Any:
@@ -41,7 +43,8 @@ class Form:
 
     def results(self, pipe: Any, items: list[Any], given: dict[str, Any]) -> list[Any]:
         """What the pipeline says of each input."""
-        return pipe([self.asked(item, given) for item in items])
+        found = pipe([self.asked(item, given) for item in items])
+        return [found] if self.unwraps and len(items) == 1 else found
 
     def entries(self, result: Any) -> list[dict[str, Any]]:
         """The rows of a table that a result is."""

@@ -170,9 +170,9 @@ UNDERSTANDING: dict[str, Form] = {
     "ner": ENTITIES,
     "question-answering": Answers(
         fields=("question", "context"), columns=("answer", "score", "start", "end"),
-        options=("question", "context", "top_k"), marked=True,
+        options=("question", "context", "top_k"), unwraps=True, marked=True,
     ),
-    "fill-mask": Words(columns=("token_str", "score", "sequence"), options=("top_k", "targets")),
+    "fill-mask": Words(columns=("token_str", "score", "sequence"), options=("top_k", "targets"), unwraps=True),
     "zero-shot-classification": Choices(columns=("label", "score"), options=("labels", "multi_label", "template")),
     "sentence-similarity": Nearness(columns=("score",), options=("source",)),
     "text-ranking": Ranks(columns=("score",), options=("query",)),

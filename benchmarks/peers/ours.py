@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from . import folder, pooled
+from . import folder
 
 
 def make(spec: dict[str, Any]) -> Any:
@@ -61,31 +61,17 @@ class Classifier(Qkv):
 
 
 class Embedder(Qkv):
-    """AutoModel on sorted batches, mean over tokens."""
+    """pipeline("feature-extraction"), mean over tokens."""
 
     def __init__(self, spec: dict[str, Any]):
-        from qkv import AutoModel, AutoTokenizer
+        from qkv import pipeline
 
         super().__init__(spec)
         path, options = source(spec)
-        self.tokenizer = AutoTokenizer.from_pretrained(path)
-        self.model = AutoModel.from_pretrained(path, **options)
+        self.pipe = pipeline("feature-extraction", model=str(path), **options)
 
     def run(self, job: dict[str, Any]) -> list[list[float]]:
-        import torch
-
-        from . import batches
-
-        rows = self.tokenizer(job["texts"], truncation=True)["input_ids"]
-        found: list[Any] = [None] * len(rows)
-        with torch.inference_mode():
-            for places in batches([len(row) for row in rows]):
-                batch = self.tokenizer.pad({"input_ids": [rows[i] for i in places]}, return_tensors="pt")
-                states = self.model(batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
-                means = pooled(states.numpy(), batch["attention_mask"].numpy())
-                for place, mean in zip(places, means, strict=True):
-                    found[place] = mean
-        return found
+        return self.pipe(job["texts"], pooling="mean", return_tensors="np", truncation=True)[:, :4].tolist()
 
 
 class Generator(Qkv):

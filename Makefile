@@ -10,7 +10,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 CACHE ?= $(CURDIR)/.cache/real
 
-.PHONY: demo test check parity bench bench-full bench-peers docs env native real peers goldens generation-goldens clean
+.PHONY: demo test check parity bench bench-full bench-peers docs env native real real-all peers goldens generation-goldens clean
 
 demo: env
 	@echo
@@ -26,7 +26,7 @@ check: env
 	$(PY) tools/size.py
 	$(PY) -m pytest
 
-parity: env real peers
+parity: env real-all peers
 	QKV_REAL_MODELS=$(CACHE) QKV_PEER5=$(CURDIR)/.venvs/peer5/bin/python QKV_PEER4=$(CURDIR)/.venvs/peer4/bin/python $(PY) -m pytest tests/parity -rs
 
 bench: env bench-peers
@@ -58,6 +58,9 @@ native: .venv/.done
 
 real: env
 	$(PY) tests/real.py $(CACHE)
+
+real-all: env  # with those that are large for what they show
+	$(PY) tests/real.py $(CACHE) --all
 
 VERSION_5 := 5.23.0
 VERSION_4 := 4.57.6

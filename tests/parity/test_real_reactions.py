@@ -1,4 +1,7 @@
-"""A real ALBERT, trained on chemical reactions (`make real`): it fills in what is hidden, as in the reference."""
+"""A real ALBERT and real BERTs that were trained on chemical reactions: what they fill in and tell is the reference's.
+
+The ALBERT is among the packages of `make real`; the BERTs are of `make real-all`.
+"""
 
 import json
 import os
@@ -11,9 +14,14 @@ import torch
 HERE = Path(__file__).parent / "real"
 sys.path.insert(0, str(HERE))
 
-from reaction_cases import ALBERT, NAMES, REACTIONS, masked, rust_tokenizer  # noqa: E402
+from reaction_cases import ALBERT, BERT, CLASSIFIER, NAMES, PAIRS, REACTIONS, masked, rust_tokenizer  # noqa: E402
 
-from qkv import AutoModelForMaskedLM, PreTrainedTokenizerFast  # noqa: E402
+from qkv import (  # noqa: E402
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    BertForPreTraining,
+    PreTrainedTokenizerFast,
+)
 
 pytestmark = pytest.mark.real
 EXPECTED = json.loads((HERE / "reactions.json").read_text())  # by tools/golden_reactions.py
@@ -23,29 +31,59 @@ EXPECTED = json.loads((HERE / "reactions.json").read_text())  # by tools/golden_
 def folder():
     if "QKV_REAL_MODELS" not in os.environ:
         pytest.skip("QKV_REAL_MODELS names no folder of real models; `make real` makes one")
-    return Path(os.environ["QKV_REAL_MODELS"]) / ALBERT
+    return Path(os.environ["QKV_REAL_MODELS"])
+
+
+@pytest.fixture(scope="module")
+def large(folder):
+    if not (folder / BERT).is_dir():
+        pytest.skip("rxnfp is not in QKV_REAL_MODELS; `make real-all` fetches it")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder):
+    return PreTrainedTokenizerFast(tokenizer_object=rust_tokenizer(folder / ALBERT / "vocab.txt"), **NAMES)
 
 
 @torch.inference_mode()
-def fill(folder, text, **options):
-    """The ids of a text (T,), and the scores of what each but the ends could be, if it alone were hidden (T-2,V)."""
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=rust_tokenizer(folder / "vocab.txt"), **NAMES)
-    model = AutoModelForMaskedLM.from_pretrained(folder, **options)
-    ids = tokenizer(text, return_tensors="pt")["input_ids"][0]
-    return ids, model(masked(ids, tokenizer.mask_token_id)).logits.diagonal(1).T
+def fill(model, tokenizer, number):
+    """The result for a text with each of its tokens but the ends hidden in turn, the scores of what these could be
+    (T-2,V), and how many are right."""
+    ids = tokenizer(REACTIONS[number], return_tensors="pt")["input_ids"][0]
+    assert ids.tolist() == EXPECTED["ids"][number]
+    out = model(masked(ids, tokenizer.mask_token_id))
+    logits = out[0].diagonal(1).T
+    return out, logits, int((logits.argmax(1) == ids[1:-1]).sum())
 
 
-@pytest.mark.parametrize("number", range(len(REACTIONS)))
-def test_each_token_is_hidden_in_turn(folder, number):
-    ids, logits = fill(folder, REACTIONS[number])
-    expected = EXPECTED[number]
-    assert ids.tolist() == expected["ids"]
-    assert logits.argmax(1).tolist() == expected["filled"]
+@pytest.mark.parametrize(("number", "right"), [(0, 53), (1, 80)])  # of 54, and of 80
+def test_albert_fills_what_is_hidden(folder, tokenizer, number, right):
+    expected = EXPECTED["AlbertForMaskedLM"][number]
+    model = AutoModelForMaskedLM.from_pretrained(folder / ALBERT)
+    _, logits, found = fill(model, tokenizer, number)
+    assert logits.argmax(1).tolist() == expected["filled"] and found == right
     assert (logits.max(1).values - torch.tensor(expected["scores"])).abs().max() <= 5e-5
-    assert (logits.argmax(1) == ids[1:-1]).sum() == expected["right"] == (53, 80)[number]  # of 54, and of 80
+    few = AutoModelForMaskedLM.from_pretrained(folder / ALBERT, quantize="int8")
+    assert fill(few, tokenizer, number)[2] >= right - 2
 
 
-def test_the_same_in_eight_bits(folder):
-    for text, right in zip(REACTIONS, (53, 80), strict=True):
-        ids, logits = fill(folder, text, quantize="int8")
-        assert (logits.argmax(1) == ids[1:-1]).sum() >= right - 2
+@pytest.mark.parametrize(("number", "right"), [(0, 44), (1, 79)])
+def test_bert_for_pretraining(large, tokenizer, number, right):
+    expected = EXPECTED["BertForPreTraining"][number]
+    model = BertForPreTraining.from_pretrained(large / BERT)  # whose config.json names no model_type
+    out, logits, found = fill(model, tokenizer, number)
+    assert logits.argmax(1).tolist() == expected["filled"] and found == right
+    assert (logits.max(1).values - torch.tensor(expected["scores"])).abs().max() <= 5e-5
+    assert (out.seq_relationship_logits - torch.tensor(expected["order"])).abs().max() <= 5e-5
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+@torch.inference_mode()
+def test_classes_of_reactions(large, tokenizer, kind):
+    model = AutoModelForSequenceClassification.from_pretrained(large / CLASSIFIER)
+    assert model.config.num_labels == 50
+    label, *texts = PAIRS[kind]
+    logits = model(**tokenizer(texts, padding=True, return_tensors="pt")).logits
+    assert logits.argmax(1).tolist() == [label, label] and logits.softmax(1).max(1).values.min() > 0.9999
+    assert (logits.max(1).values - torch.tensor(EXPECTED["pairs"][kind])).abs().max() <= 5e-5

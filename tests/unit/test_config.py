@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from qkv import AutoConfig, BertConfig, DistilBertConfig, GPT2Config
+from qkv import AutoConfig, BertConfig, BertModel, DistilBertConfig, GPT2Config
 from qkv.models import FAMILIES
 
 
@@ -80,6 +80,18 @@ def test_broken_config(tiny, text, kind, say):
     with pytest.raises(kind, match=say) as error:
         AutoConfig.from_pretrained(tiny)
     assert len(str(error.value)) < 400
+
+
+def test_a_config_of_no_model_type_is_that_of_the_class_it_is_loaded_with(tiny):
+    raw = json.loads((tiny / "config.json").read_text())
+    del raw["model_type"]
+    (tiny / "config.json").write_text(json.dumps(raw))
+    config = BertConfig.from_pretrained(tiny)
+    assert type(config) is BertConfig and config.hidden_size == raw["hidden_size"]
+    assert config.to_dict()["model_type"] == "bert"
+    assert type(BertModel.from_pretrained(tiny).config) is BertConfig
+    with pytest.raises(ValueError, match="its own class, such as BertModel"):
+        AutoConfig.from_pretrained(tiny)
 
 
 def test_no_config(tmp_path):

@@ -10,10 +10,21 @@ import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
 
 ALBERT = "rxnmapper/rxnmapper/models/transformers/albert_heads_8_uspto_all_1310k"
+BERT = "rxnfp/rxnfp/models/transformers/bert_pretrained"
+CLASSIFIER = "rxnfp/rxnfp/models/transformers/bert_ft_10k_25s"  # 50 classes, whose names the package does not tell
 REACTIONS = [  # the examples of rxnmapper's README: a substitution in the ring, and an ester that is cleaved
     "CC(C)S.CN(C)C=O.Fc1cccnc1F.O=C([O-])[O-].[K+].[K+]>>CC(C)Sc1ncccc1F",
     "C1COCCO1.CC(C)(C)OC(=O)CONC(=O)NCc1cccc2ccccc12.Cl>>O=C(O)CONC(=O)NCc1cccc2ccccc12",
 ]
+PAIRS = {  # two reactions of a kind: the class that the reference gives to both
+    "amide": (20, "CC(=O)O.NCc1ccccc1>>CC(=O)NCc1ccccc1", "O=C(O)c1ccccc1.NC1CCCCC1>>O=C(NC1CCCCC1)c1ccccc1"),
+    "suzuki": (
+        28,
+        "OB(O)c1ccccc1.Brc1ccncc1>>c1ccc(-c2ccncc2)cc1",
+        "OB(O)c1ccc(F)cc1.Brc1ccccc1C>>Cc1ccccc1-c1ccc(F)cc1",
+    ),
+    "nitro": (41, "O=[N+]([O-])c1ccccc1>>Nc1ccccc1", "COc1ccc([N+](=O)[O-])cc1>>COc1ccc(N)cc1"),
+}
 PATTERN = r"\[[^\]]+\]|Br|Cl|>>|%[0-9]{2}|[BNOSPFICbcnosp().=#+\\/:~@?>*$0-9-]"
 NAMES = {f"{role}_token": f"[{role.upper()}]" for role in ("unk", "sep", "pad", "cls", "mask")}
 

@@ -6,7 +6,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qkv import pipeline
+from qkv import AutoModelForMaskedLM, pipeline
+from tiny import GOLDENS
 from tiny_questions import make_questions
 
 TEXT = "i love this [MASK]."
@@ -61,6 +62,17 @@ def test_only_masks_are_scored(fill):
     assert {x.shape[-1] for output in kept for x in output.values()} == {3}
 
 
+@pytest.mark.parametrize("folder", sorted(GOLDENS.glob("*/ForMaskedLM")), ids=lambda folder: folder.parent.name)
+def test_every_family_scores_only_what_a_mask_picks(folder):
+    model = AutoModelForMaskedLM.from_pretrained(folder).eval()
+    torch.manual_seed(0)
+    ids, picked = torch.randint(5, 98, (3, 7)), torch.rand(3, 7) < 0.4
+    with torch.no_grad():
+        every, some = model(ids).logits, model(ids, logits_to_keep=picked).logits
+    assert some.shape == (1, int(picked.sum()), every.shape[-1])
+    assert (some[0] - every[picked]).abs().max() < 1e-5
+
+
 def test_scores_are_of_the_whole_model(fill):
     inputs = fill.tokenizer(TEXT, return_tensors="pt")
     with torch.no_grad():
@@ -77,8 +89,9 @@ def test_targets(fill):
     assert fill(TEXT, targets="good") == fill(TEXT, targets=("good",)) == fill(TEXT, targets=37)
     pipe = pipeline("fill-mask", model=fill.model, tokenizer=fill.tokenizer, targets=["bad"])
     assert [word["token_str"] for word in pipe(TEXT)] == ["bad"]
-    with pytest.warns(UserWarning, match=r"2 of 3 targets .*'filmed' \('film'\), 'zorro' .*end this"):
+    with pytest.warns(UserWarning, match=r"2 of 3 targets .*'filmed' \('film'\), 'zorro' .*end this") as told:
         assert len(fill(TEXT, targets=["filmed", "good", "zorro"])) == 3
+    assert told[0].filename == __file__
     with pytest.raises(ValueError, match="no word of this model"), pytest.warns(UserWarning, match=r"'' \(left out\)"):
         fill(TEXT, targets=[""])
 
@@ -97,8 +110,9 @@ def test_a_long_text_is_cut_around_its_masks(fill, call, text):
     if call:
         found = fill(text, **call)
     else:
-        with pytest.warns(UserWarning, match=r"1 of 1 texts had more than the 40 tokens .*truncation=True"):
+        with pytest.warns(UserWarning, match=r"1 of 1 texts had more than the 40 tokens .*truncation=True") as told:
             found = fill(text)
+        assert told[0].filename == __file__
     assert len(found) == (2 if "[MASK] [MASK]" in text else 5)
     with pytest.raises(ValueError, match="1 of 1 texts have more than the 40 tokens"):
         fill(text, truncation="error")

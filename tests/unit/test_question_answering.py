@@ -129,8 +129,11 @@ def test_no_answer(qa):
 
 def test_a_long_question_is_cut_and_told(qa):
     long = "good " * 60 + "?"
-    with pytest.warns(UserWarning, match=r"1 of 2 questions have more than 18 tokens, and were cut.*truncation=True"):
+    with pytest.warns(
+        UserWarning, match=r"1 of 2 questions have more than 18 tokens, and were cut.*truncation=True"
+    ) as told:
         cut, other = qa(question=[long, ASK], context=[TEXT * 3, TEXT])
+    assert told[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert same(qa(question=long, context=TEXT * 3, truncation=True), cut)
@@ -237,5 +240,8 @@ def test_half_precision_and_other_sizes_of_a_batch(qa):
     expected = [qa(question=ASK, context=context) for context in contexts]
     for size in (None, 1, 2, 9):
         assert same(qa(question=ASK, context=contexts, batch_size=size), expected)
+    narrow = copy.copy(qa)
+    narrow.window = lambda options: 2
+    assert same(narrow(question=ASK, context=contexts), expected)
     half = pipeline("question-answering", model=copy.deepcopy(qa.model).to(torch.bfloat16), tokenizer=qa.tokenizer)
     assert abs(half(question=ASK, context=TEXT)["score"]) <= 1

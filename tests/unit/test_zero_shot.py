@@ -40,6 +40,10 @@ def test_forms_of_a_call(pipe):
     for size in (None, 1, 4):
         assert same(pipe(texts, LABELS, batch_size=size), many)
     assert same(list(pipe((text for text in texts), LABELS)), many)
+    narrow = copy.copy(pipe)
+    narrow.window = lambda options: 2
+    assert same(narrow(texts, LABELS), many)
+    assert [pipe.window(pipe.choose(candidate_labels=["a"] * n)) for n in (1, 8, 50_000)] == [16384, 2048, 1]
     assert pipe([TEXT], LABELS) == [one] and pipe([], LABELS) == []
     ready = pipeline(pipe.task, model=pipe.model, tokenizer=pipe.tokenizer, candidate_labels=LABELS, multi_label=True)
     assert ready(TEXT) == pipe(TEXT, LABELS, multi_label=True) == pipe(TEXT, LABELS, multi_class=True)
@@ -113,8 +117,9 @@ def test_wrong_calls(pipe, inputs, call, error, message):
 
 def test_a_long_text_is_cut_and_told(pipe):
     long = "good " * 400
-    with pytest.warns(UserWarning, match=r"2 of 3 texts had more than the 40 tokens .*truncation=True"):
+    with pytest.warns(UserWarning, match=r"2 of 3 texts had more than the 40 tokens .*truncation=True") as told:
         found = pipe([long, "no", long], LABELS)
+    assert told[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert same(pipe([long, "no", long], LABELS, truncation=True), found)

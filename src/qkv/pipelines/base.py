@@ -24,7 +24,7 @@ from ..models.base import PreTrainedModel
 from ..models.placement import choose_device
 from .batching import batches
 
-WINDOW = 4096  # inputs that are tokenized and sorted together
+WINDOW = 4096  # inputs that are tokenized and sorted together, unless a task gives each many rows
 Row = dict[str, Any]  # lists of token ids and masks by name, and what a task wants to have beside them (`keeps`)
 
 
@@ -96,14 +96,13 @@ class Pipeline:
         if self.is_single(inputs):
             return self.run([inputs], chosen)[0]
         if isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes):
-            return [
-                result
-                for start in range(0, len(inputs), WINDOW)
-                for result in self.run(inputs[start : start + WINDOW], chosen)
-            ]
+            found, window = [], self.window(chosen)
+            for start in range(0, len(inputs), window):
+                found += self.run(inputs[start : start + window], chosen)
+            return found
         dataset = hasattr(inputs, "__getitem__") and hasattr(inputs, "__len__")
         if dataset and not isinstance(inputs, str | bytes | dict):  # as a list, but lazily
-            return self._lazily((inputs[i] for i in range(len(inputs))), chosen, WINDOW)
+            return self._lazily((inputs[i] for i in range(len(inputs))), chosen, self.window(chosen))
         if isinstance(inputs, Iterable) and not isinstance(inputs, str | bytes | dict):
             # A generator may wait for our answer before it gives the next input: take no more than asked.
             return self._lazily(iter(inputs), chosen, chosen.batch_size or 1)
@@ -118,6 +117,10 @@ class Pipeline:
 
     def accepts(self) -> str:
         return "a string"
+
+    def window(self, options: Any) -> int:
+        """How many inputs of a list are tokenized and sorted together; what their rows take bounds the memory."""
+        return WINDOW
 
     def run(self, inputs: Sequence[Any], options: Any) -> list[Any]:
         """Results for a list of inputs, in order."""

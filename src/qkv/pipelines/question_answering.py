@@ -88,6 +88,9 @@ class QuestionAnsweringPipeline(Pipeline):
     def accepts(self) -> str:
         return 'question= and context=, or {"question": ..., "context": ...}'
 
+    def window(self, options: Options) -> int:
+        return 512  # a long context has many rows, with places for each token
+
     def preprocess(self, inputs: list[Any], options: Options) -> list[list[Row]]:
         pairs = [_pair(item) for item in inputs]
         limit = min(self.limit, options.max_seq_len or LENGTH)

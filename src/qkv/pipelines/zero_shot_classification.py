@@ -13,6 +13,7 @@ from .base import Row
 from .texts import TextOptions, TextPipeline
 
 TEMPLATE = "This example is {}."
+ROWS = 16384  # texts with labels that are tokenized and sorted together
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,9 @@ class ZeroShotClassificationPipeline(TextPipeline):
         hypothesis("", template)  # raises if it has no place for a label
         labels = _labels(chosen.candidate_labels)
         return replace(chosen, candidate_labels=labels, multi_label=several, hypothesis_template=template)
+
+    def window(self, options: Options) -> int:
+        return max(1, ROWS // len(options.candidate_labels))
 
     def preprocess(self, inputs: list[Any], options: Options) -> list[list[Row]]:
         for i, text in enumerate(inputs):

@@ -164,7 +164,10 @@ def test_windows_to_both_sides(side, runs):
     with steady(padding=False):
         packed = compute()
     assert runs.taken == 3 and close(packed[mask.bool()], expected[mask.bool()]) and not packed[mask == 0].any()
-    model.windows = [None, None]
+    model.layers = torch.nn.ModuleList(model.layers[:1])  # as layers are dropped
+    expected = runs.torch(compute)
+    assert close(compute(), expected) and runs.taken == 4
+    model.windows = [4, 4]
     assert not close(compute(), expected, 1e-3)
 
 

@@ -30,7 +30,7 @@ class DebertaAttention(DisentangledAttention):
         super().__init__(c)
         for projection in (self.k_proj, self.pos_k_proj):
             if projection is not None:
-                projection.bias = None
+                projection.register_parameter("bias", None)
 
 
 class Words(MaskedLM):

@@ -57,7 +57,7 @@ class NomicBertConfig(BertConfig):
     @classmethod
     def from_dict(cls, published: dict[str, Any], **changes: Any) -> "NomicBertConfig":
         for name, only in ALONE.items():
-            if published.get(name, only) != only:
+            if published.get(name) not in (None, only):
                 raise ValueError(
                     f"config.json says {name}={published[name]!r}; qkv has Nomic-BERT with {name}={only!r} alone."
                 )

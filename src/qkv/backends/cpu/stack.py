@@ -93,7 +93,7 @@ def _pack(kept: Tensor, spans: list[_Spans], angles: Any) -> tuple[list[int], li
     """The starts, spans and angles of the kept tokens (B,T) alone, text after text; None if one sees padding."""
     lengths, rows, length = kept.sum(dim=1), kept.flatten(), kept.shape[1]
     begin, end = (x.repeat_interleave(length)[rows].to(torch.int32) for x in (kept.byte().argmax(1), lengths))
-    seen = [tuple((side[rows] - begin).clamp(min=-1) for side in pair) for pair in spans]
+    seen = [((first[rows] - begin).clamp(min=-1), (last[rows] - begin).clamp(min=-1)) for first, last in spans]
     if any(bool(((first < last) & ((first < 0) | (last > end))).any()) for first, last in seen):
         return None
     pairs = angles if isinstance(angles, PerLayer) else [] if angles is None else [angles]
@@ -121,7 +121,7 @@ def program_of(layers: Layers) -> Program | None:
 def _spans(mask: Any, x: Tensor, layers: int, cache: Any) -> list[_Spans] | None:
     """Which keys each row sees, in each layer, or once if it is the same in all; None if it cannot be said so."""
     length = x.shape[1]
-    masks = mask if isinstance(mask, PerLayer) else [mask] * layers
+    masks = mask[:layers] if isinstance(mask, PerLayer) else [mask] * layers  # a model may have lost some
     keys = [length] * layers if cache is None else [layer.reach(length) for layer in cache]
     kinds = {(id(one), count): (one, count) for one, count in zip(masks, keys, strict=True)}
     found = {kind: _spans_of(one, x, count) for kind, (one, count) in kinds.items()}

@@ -23,6 +23,10 @@ def tiny_config(model_type, **fields):
     if model_type == "t5":
         config.head_dim = 8
         config.eos_token_id = 8
+    if model_type == "layoutlmv3":
+        config.coordinate_size, config.shape_size, config.input_size = 3, 2, 32
+    if model_type == "lilt":
+        config.hidden_size = 24  # six numbers say where a box is
     if "max_position_embeddings" in config._fields:
         config.max_position_embeddings = 20
     if "num_key_value_heads" in config._fields:

@@ -86,6 +86,12 @@ OPT = dict(vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_hea
 OPT |= dict(max_position_embeddings=40)
 OPT_350M = OPT | dict(word_embed_proj_dim=20, do_layer_norm_before=False)
 OPT_BARE = OPT | dict(enable_bias=False, layer_norm_elementwise_affine=False, _remove_final_layer_norm=True)
+PAGES = dict(max_2d_position_embeddings=64)
+LILT = ROBERTA | PAGES | dict(hidden_size=48, num_attention_heads=4, channel_shrink_ratio=2, type_vocab_size=2)
+LAYOUTLMV3 = ROBERTA | PAGES | dict(coordinate_size=6, shape_size=4, input_size=16, patch_size=8, type_vocab_size=2)
+LAYOUTLMV3 |= dict(rel_pos_bins=8, max_rel_pos=10, rel_2d_pos_bins=12, max_rel_2d_pos=40)
+LAYOUTLMV3_TEXT = LAYOUTLMV3 | dict(visual_embed=False, num_labels=12)
+LAYOUTLMV3_FREE = LAYOUTLMV3 | dict(has_relative_attention_bias=False, has_spatial_attention_bias=False)
 CLASSIFIER, MASKED, GENERATOR = "ForSequenceClassification", "ForMaskedLM", "ForConditionalGeneration"
 CAUSAL, BOTH = "ForCausalLM", "ForPreTraining"
 TOKENS, ANSWERS, CHOICE, NEXT = (
@@ -111,6 +117,11 @@ CASES = {  # name: (stem of the reference's classes, config, heads)
     "longformer-wide": ("Longformer", LONGFORMER | dict(attention_window=16), (MASKED,)),
     "big_bird": ("BigBird", BIG_BIRD, ENCODER),
     "big_bird-blocks": ("BigBird", BIG_BIRD_BLOCKS, (CLASSIFIER, ANSWERS)),
+    "layoutlm": ("LayoutLM", TINY | PAGES, (CLASSIFIER, MASKED, TOKENS, ANSWERS)),
+    "lilt": ("Lilt", LILT, (CLASSIFIER, TOKENS, ANSWERS)),
+    "layoutlmv3": ("LayoutLMv3", LAYOUTLMV3, (CLASSIFIER, TOKENS, ANSWERS)),
+    "layoutlmv3-text": ("LayoutLMv3", LAYOUTLMV3_TEXT, (TOKENS,)),
+    "layoutlmv3-free": ("LayoutLMv3", LAYOUTLMV3_FREE, ()),
     "gpt2": ("GPT2", GPT2, (CLASSIFIER, "LMHeadModel")),
     "gpt2-scaled": ("GPT2", GPT2 | dict(scale_attn_by_inverse_layer_idx=True, n_inner=48), ()),
     "deberta-v2": ("DebertaV2", DEBERTA, ENCODER),
@@ -148,7 +159,7 @@ CASES = {  # name: (stem of the reference's classes, config, heads)
 }
 
 
-def inputs(stem: str, pad: int, count: int) -> dict[str, torch.Tensor]:
+def inputs(stem: str, settings: dict, pad: int, count: int) -> dict[str, torch.Tensor]:
     """Four rows of `count` tokens: full, padded, fully masked, and a lone token."""
     ids = torch.randint(2, 98, (4, count))
     mask = torch.ones(4, count, dtype=torch.long)
@@ -166,7 +177,12 @@ def inputs(stem: str, pad: int, count: int) -> dict[str, torch.Tensor]:
         ids[:, [1, 2, 4]] = 2
         batch["global_attention_mask"] = torch.tensor([0, 0, 1, 0, 0, 0, 0, 1, 0]).expand(4, 9).clone()
         batch["global_attention_mask"][3, 0] = 1
-    if stem in ("Bert", "Albert", "Electra", "Longformer", "NomicBert"):
+    if settings.get("max_2d_position_embeddings"):
+        corner, size = torch.randint(0, 32, (2, 4, 9, 2))
+        batch["bbox"] = torch.cat((corner, corner + size), dim=-1) * mask[..., None]
+    if stem == "LayoutLMv3" and settings.get("visual_embed", True):
+        batch["pixel_values"] = torch.randn(4, 3, 16, 16)
+    if stem in ("Bert", "Albert", "Electra", "Longformer", "NomicBert", "LayoutLM", "Lilt", "LayoutLMv3"):
         batch["token_type_ids"] = (torch.arange(9) > 3).long().expand(4, 9) * mask
     if stem == "T5":
         batch["decoder_input_ids"] = torch.randint(2, 98, (4, 6))
@@ -257,7 +273,7 @@ def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None
     config = getattr(ref, f"{stem}Config")(**settings)
     pad = config.pad_token_id if config.pad_token_id is not None else 0
     blocks = settings.get("attention_type") == "block_sparse"
-    batch = inputs(stem, pad, 17 if blocks else 9)
+    batch = inputs(stem, settings, pad, 17 if blocks else 9)
     for suffix in ("Model", *heads):
         config.num_labels = (
             2 if suffix == ANSWERS or (stem, suffix) == ("Albert", BOTH) else settings.get("num_labels", 2)

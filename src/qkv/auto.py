@@ -71,6 +71,7 @@ class _AutoModel:
     """A class of models chosen by the config: `suffix` is what follows the family's name."""
 
     suffix: ClassVar[tuple[str, ...]]
+    families: ClassVar[tuple[str, ...]] = ()  # model types; all if empty
 
     def __init__(self, *_: Any, **__: Any):
         name = type(self).__name__
@@ -91,6 +92,13 @@ class _AutoModel:
         return cls.for_config(config).from_pretrained(repo, config=config, **rest)
 
     @classmethod
+    def is_for(cls, names: list[str]) -> bool:
+        """Whether its families have a model class of one of these published names."""
+        families = [body_class(name) for name in cls.families]
+        made = {body.class_name(suffix) for body in families for suffix in cls.suffix if suffix in body.heads}
+        return not families or any(name in made for name in names)
+
+    @classmethod
     def from_config(cls, config: Config, **kwargs: Any) -> Any:
         """The model that a config describes, with fresh random weights."""
         return cls.for_config(config).from_config(config, **kwargs)
@@ -99,6 +107,11 @@ class _AutoModel:
     def for_config(cls, config: Config) -> Any:
         """The class for a config. Raises ValueError if its family has no such head."""
         body = body_class(config.model_type)
+        if cls.families and config.model_type not in cls.families:
+            raise ValueError(
+                f"{cls.__name__} is for {', '.join(cls.families)}, which read boxes of words, and not for "
+                f"{config.model_type!r}. For a question about plain text use AutoModelForQuestionAnswering."
+            )
         for suffix in cls.suffix:
             if suffix == "Model" or suffix in body.heads:
                 return body if suffix == "Model" else getattr(family(config.model_type), body.class_name(suffix))
@@ -120,6 +133,13 @@ class AutoModelForTokenClassification(_AutoModel):
 
 class AutoModelForQuestionAnswering(_AutoModel):
     suffix = ("ForQuestionAnswering",)
+
+
+class AutoModelForDocumentQuestionAnswering(_AutoModel):
+    """A model that answers questions about a page; those of other families answer them about plain text."""
+
+    suffix = ("ForQuestionAnswering",)
+    families = ("layoutlm", "layoutlmv3", "lilt")
 
 
 class AutoModelForMultipleChoice(_AutoModel):

@@ -15,3 +15,11 @@ def short(value: object, limit: int = 80) -> str:
     """repr of a value, cut to `limit` characters, for quoting hostile or huge input in a message."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def bad_box(box: object, where: str, *, limit: int = 1000) -> ValueError:
+    """The error for a box that is not four whole numbers in 0..limit."""
+    return ValueError(
+        f"{where} is {short(box)}. A box is (left, top, right, bottom) in whole thousandths of the page, each in "
+        f"0..{limit}, right and bottom no less than left and top: int(1000 * x / width), int(1000 * y / height)."
+    )

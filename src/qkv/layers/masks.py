@@ -15,6 +15,14 @@ def padding_mask(attention_mask: Tensor | None) -> Tensor | None:
     return mask[:, None, None] if mask.dim() == 2 else mask[:, None] if mask.dim() == 3 else mask
 
 
+def spreading_mask(attention_mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """As `padding_mask`, but a row with nothing to attend to spreads evenly over all keys: then floats of `dtype`."""
+    mask = padding_mask(attention_mask)
+    if mask is None or mask.dtype != torch.bool or (mask.device.type == "cpu" and bool(mask.any(-1).all())):
+        return mask  # as bools, which backends know how to leave out
+    return additive(mask, torch.zeros((), dtype=dtype, device=mask.device))
+
+
 def causal_mask(
     length: int, padding: Tensor | None, device: torch.device, *, keys: int | None = None, window: int | None = None
 ) -> Tensor | None:

@@ -161,6 +161,8 @@ def _part(keys: KeyMap, template: str) -> str | None:
 
 def _at(owner: nn.Module, path: str) -> Any:
     parent, _, leaf = path.rpartition(".")
+    if not parent:  # its own __getattr__ is what asks
+        return {**owner._parameters, **owner._modules}.get(leaf)
     try:
         return getattr(owner.get_submodule(parent), leaf)
     except AttributeError:

@@ -140,7 +140,7 @@ class PreTrainedModel(Named, metaclass=Initialised):
 
     def _init_weights(self, module: nn.Module) -> None:
         """Draw one module's own weights: normal with `initializer_range`, biases zero."""
-        if isinstance(module, nn.Linear | nn.Embedding):
+        if isinstance(module, nn.Linear | nn.Embedding | nn.Conv2d):
             nn.init.normal_(module.weight, std=self.config.initializer_range)
             bias = getattr(module, "bias", None)
             if bias is not None:

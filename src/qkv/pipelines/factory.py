@@ -31,6 +31,12 @@ class Task:
 
 
 TASKS = {
+    "document-question-answering": Task(
+        "document_question_answering",
+        "DocumentQuestionAnsweringPipeline",
+        "AutoModelForDocumentQuestionAnswering",
+        "impira/layoutlm-document-qa",
+    ),
     "text-classification": Task(
         "text_classification",
         "TextClassificationPipeline",
@@ -202,7 +208,9 @@ def tasks_of(names: list[str]) -> list[str]:
         task
         for task, entry in TASKS.items()
         for suffix in getattr(auto, entry.model).suffix
-        if entry.implied and any(name.endswith(suffix) for name in (bodies if suffix == "Model" else names))
+        if entry.implied
+        and any(name.endswith(suffix) for name in (bodies if suffix == "Model" else names))
+        and getattr(auto, entry.model).is_for(names)
     ]
 
 

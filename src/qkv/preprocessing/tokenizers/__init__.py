@@ -19,6 +19,7 @@ from .families import (
     MPNetTokenizer,
     RobertaTokenizer,
 )
+from .layout import LayoutLMv2Tokenizer, LayoutLMv3Tokenizer, LayoutXLMTokenizer
 from .loading import load_tokenizer
 from .sentencepiece_families import (
     AlbertTokenizer,
@@ -43,6 +44,10 @@ DistilBertTokenizerFast = DistilBertTokenizer
 ElectraTokenizerFast = ElectraTokenizer
 GemmaTokenizerFast = GemmaTokenizer
 GPT2TokenizerFast = GPT2Tokenizer
+LayoutLMTokenizer = LayoutLMTokenizerFast = BertTokenizer
+LayoutLMv2TokenizerFast = LayoutLMv2Tokenizer
+LayoutLMv3TokenizerFast = LayoutLMv3Tokenizer
+LayoutXLMTokenizerFast = LayoutXLMTokenizer
 LlamaTokenizerFast = LlamaTokenizer
 LongformerTokenizer = LongformerTokenizerFast = RobertaTokenizer
 MPNetTokenizerFast = MPNetTokenizer
@@ -75,6 +80,14 @@ __all__ = [
     "GPT2TokenizerFast",
     "GemmaTokenizer",
     "GemmaTokenizerFast",
+    "LayoutLMTokenizer",
+    "LayoutLMTokenizerFast",
+    "LayoutLMv2Tokenizer",
+    "LayoutLMv2TokenizerFast",
+    "LayoutLMv3Tokenizer",
+    "LayoutLMv3TokenizerFast",
+    "LayoutXLMTokenizer",
+    "LayoutXLMTokenizerFast",
     "LlamaTokenizer",
     "LlamaTokenizerFast",
     "LongformerTokenizer",

@@ -38,6 +38,7 @@ class TextEncoder(Vocabulary):
     pad_token_type_id: int = 0
     split_special_tokens: bool = False
     words_need_prefix_space: bool = False
+    padded_with: Mapping[str, Any] = {}  # further columns that `pad` pads, and with what
     init_kwargs: dict[str, Any]
 
     def __call__(

@@ -90,6 +90,7 @@ def _fill(self: TextEncoder, data: dict[str, Any], main: str, length: int, side:
         "attention_mask": 0,
         "token_type_ids": self.pad_token_type_id,
         "special_tokens_mask": 1,
+        **self.padded_with,
     }
     missing = [max(length - len(row), 0) for row in data[main]]
     for key in fill.keys() & data.keys():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import families
+from . import families, layout
 from . import sentencepiece_families as pieces
 from .base import PreTrainedTokenizer
 
@@ -39,6 +39,7 @@ _OWN: tuple[type[PreTrainedTokenizer], ...] = (
     *(families.GPT2Tokenizer, families.RobertaTokenizer, pieces.XLMRobertaTokenizer, pieces.CamembertTokenizer),
     *(pieces.T5Tokenizer, pieces.AlbertTokenizer, pieces.DebertaV2Tokenizer, pieces.LlamaTokenizer),
     *(pieces.GemmaTokenizer, families.DebertaTokenizer, pieces.BigBirdTokenizer),
+    *(layout.LayoutLMv2Tokenizer, layout.LayoutLMv3Tokenizer, layout.LayoutXLMTokenizer),
 )
 _NAMED: dict[str, type[PreTrainedTokenizer]] = {cls.__name__: cls for cls in _OWN} | {
     f"{name}Tokenizer": cls for cls, names in _LIKE.items() for name in names.split()
@@ -66,6 +67,9 @@ BY_MODEL_TYPE: dict[str, type[PreTrainedTokenizer]] = {
         "Bloom": "bloom",
         "Qwen2": "qwen2 qwen3 qwen2_vl qwen2_5_vl clip whisper mbart pegasus gpt_neox smollm3 modernbert",
         "Siglip": "siglip",
+        "LayoutLMv2": "layoutlmv2",
+        "LayoutLMv3": "layoutlmv3 lilt",
+        "LayoutXLM": "layoutxlm",
     }.items()
     for model_type in model_types.split()
 }

@@ -32,6 +32,7 @@ DOORS = {
     "gguf": ("gguf/weights.py",),
     "ctypes": ("backends/cpu/library.py", "backends/cpu/structs.py"),
     "llguidance": ("generation/logits/grammar.py",),
+    "PIL": ("preprocessing/image.py",),
 }
 BANNED_CALLS = {"eval", "exec", "compile", "__import__"}
 # A folder may import from those to its right, and from the ground (files at the top).

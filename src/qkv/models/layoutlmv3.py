@@ -186,10 +186,12 @@ class LayoutLMv3Model(RobertaModel):
         self.dropout = nn.Dropout(c.hidden_dropout_prob)
 
     def reset_parameters(self) -> None:
-        for parameter in self._parameters.values():
-            nn.init.zeros_(parameter)
+        for name in self._parameters:
+            nn.init.zeros_(self.get_parameter(name))
 
-    def forward(self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, **inputs: Any) -> Any:
+    def forward(  # type: ignore[override]
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, **inputs: Any
+    ) -> Any:
         """As other encoders', and
 
         Args:

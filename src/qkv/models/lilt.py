@@ -125,7 +125,7 @@ class LiltModel(RobertaModel):
                 f"hidden_size={c.hidden_size} of a LiLT must be divisible by {SIDES}, for what a box is made of, and "
                 f"by channel_shrink_ratio * num_attention_heads = {c.channel_shrink_ratio * c.num_attention_heads}."
             )
-        super().__init__(config, add_pooling_layer)
+        super().__init__(config, add_pooling_layer)  # type: ignore[arg-type]  # its defaults are BERT's
         self.layout = LayoutEmbeddings(c)
         self.layers = SharedLayers(SharedBlock(c) for _ in range(c.num_hidden_layers))
 

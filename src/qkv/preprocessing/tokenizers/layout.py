@@ -16,8 +16,8 @@ from .sentencepiece_families import XLMRobertaTokenizer
 
 BOXES = ("cls_token_box", "sep_token_box", "pad_token_box")
 EMPTY, CORNER = [0, 0, 0, 0], [1000, 1000, 1000, 1000]
-PAGE = {"cls_token_box": EMPTY, "sep_token_box": CORNER, "pad_token_box": EMPTY}
-PAGE |= {"pad_token_label": -100, "only_label_first_subword": True}  # type: ignore[dict-item]
+PAGE: dict[str, Any] = {"cls_token_box": EMPTY, "sep_token_box": CORNER, "pad_token_box": EMPTY}
+PAGE |= {"pad_token_label": -100, "only_label_first_subword": True}
 
 
 class PageTokenizer(PreTrainedTokenizer):
@@ -38,7 +38,7 @@ class PageTokenizer(PreTrainedTokenizer):
         self.only_label_first_subword = bool(self.init_kwargs["only_label_first_subword"])
         self.padded_with = {"bbox": self.pad_token_box, "labels": self.pad_token_label}
 
-    def __call__(  # type: ignore[override]
+    def __call__(
         self, text: Any = None, text_pair: Any = None, boxes: Any = None, word_labels: Any = None, **options: Any
     ) -> BatchEncoding:
         """Ids and `bbox`, a box for each token, of the words of a page, or of a question and such words.
@@ -59,7 +59,7 @@ class PageTokenizer(PreTrainedTokenizer):
         if boxes is None and word_labels is None and (plain or options.get("is_split_into_words")):
             return super().__call__(text, text_pair, **options)
         questions, pages, batched = _arranged(text, text_pair, boxes)
-        rows = boxes if batched else [boxes]
+        rows: list[Any] = list(boxes) if batched else [boxes]
         if len(rows) != len(pages) or (word_labels is not None and batched and len(word_labels) != len(pages)):
             raise ValueError(f"there are {len(pages)} pages of words; give boxes and word_labels for each of them.")
         rows = [
@@ -70,7 +70,7 @@ class PageTokenizer(PreTrainedTokenizer):
         options["is_split_into_words"] = True
         given = (pages, None) if questions is None else (questions, pages)
         encoded = super().__call__(*given, return_offsets_mapping=places, **options)
-        encodings = encoded.encodings or []
+        encodings: list[Any] = encoded.encodings or []
         source = encoded.get("overflow_to_sample_mapping", range(len(pages)))
         paired = questions is not None
         encoded["bbox"] = [self._boxes(one, rows[i], paired) for one, i in zip(encodings, source, strict=True)]
@@ -93,14 +93,16 @@ class PageTokenizer(PreTrainedTokenizer):
         ]  # fmt: skip
 
     def _labels(self, encoding: Encoding, labels: list[int], paired: bool) -> list[int]:
-        found, empty = [], None  # the word that has begun with a token of no characters
+        found: list[int] = []
+        empty = None  # the word that has begun with a token of no characters
         rows = zip(encoding.offsets, encoding.word_ids, encoding.sequence_ids, strict=True)
         for offset, word, sequence in rows:
-            asked = word is not None and not (paired and sequence == 0)
-            begins = offset[0] == 0 and (word is None or word != empty)
-            found.append(
-                labels[word] if asked and (begins or not self.only_label_first_subword) else self.pad_token_label
-            )
+            begins = offset[0] == 0 and (empty is None or word != empty)
+            of_page = not (paired and sequence == 0)
+            if word is not None and of_page and (begins or not self.only_label_first_subword):
+                found.append(labels[word])
+            else:
+                found.append(self.pad_token_label)
             empty = word if offset == (0, 0) else None
         return found
 

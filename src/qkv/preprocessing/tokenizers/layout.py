@@ -59,7 +59,7 @@ class PageTokenizer(PreTrainedTokenizer):
         if boxes is None and word_labels is None and (plain or options.get("is_split_into_words")):
             return super().__call__(text, text_pair, **options)
         questions, pages, batched = _arranged(text, text_pair, boxes)
-        rows: list[Any] = list(boxes) if batched else [boxes]
+        rows: list[Any] = list(boxes) if batched else [boxes]  # type: ignore[arg-type]  # `_arranged` has seen them
         if len(rows) != len(pages) or (word_labels is not None and batched and len(word_labels) != len(pages)):
             raise ValueError(f"there are {len(pages)} pages of words; give boxes and word_labels for each of them.")
         rows = [

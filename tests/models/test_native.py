@@ -22,8 +22,8 @@ pytestmark = pytest.mark.skipif(library() is None, reason=f"no native library: {
 TORCH_ALONE = ("granite", "olmo2")
 # OPT has layers beside its stack, and this Phi-3 angles that depend on how long the text is.
 WITHOUT_STEPS = (*TORCH_ALONE, "opt", "phi3")
-# DeBERTa and MPNet add a number to each score.
-UNKNOWN = ("big_bird", "deberta", "layoutlmv3", "lilt", "longformer", "mpnet")  # attention that the library does not run
+# Attention that is not plain: numbers on scores, fewer keys, two halves.
+UNKNOWN = ("big_bird", "deberta", "layoutlmv3", "lilt", "longformer", "mpnet")
 ENCODERS = [
     name for name in auto.FAMILIES if issubclass(auto.body_class(name), TextModel) and not name.startswith(UNKNOWN)
 ]

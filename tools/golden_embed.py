@@ -2,6 +2,7 @@
 
 python tools/golden_embed.py      # with transformers==4.57.6: feature_extraction.json
 python tools/golden_embed.py      # with sentence-transformers==6.2.0 (and 5.23.0): sentence_transformers.json
+python tools/golden_embed.py FOLDER   # the same, with MiniLM's real weights: ../real/minilm_cosines.json
 """
 
 import copy
@@ -92,6 +93,14 @@ RANKED: list[dict[str, Any]] = [  # fields of a cross-encoder's config.json
 ]
 
 
+PARAPHRASES = [
+    ("A man is playing a guitar.", "Someone plays the guitar."),
+    ("The stock market fell sharply on Monday.", "Shares dropped a lot at the start of the week."),
+    ("How do I reset my password?", "I forgot my password and need a new one."),
+    ("The cat sleeps on the sofa.", "A cat is sleeping on the couch."),
+]
+
+
 def features() -> list[Any]:
     import transformers
 
@@ -128,6 +137,16 @@ def sentences() -> dict[str, list[Any]]:
     return recorded
 
 
+def real(folder: str) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(folder, device="cpu")
+    texts = [text for pair in PARAPHRASES for text in pair]
+    vectors = model.encode(texts)
+    found = {"texts": texts, "cosines": rounded(model.similarity(vectors, vectors).tolist())}
+    (TESTS / "parity" / "real" / "minilm_cosines.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
 def rounded(value: Any) -> Any:
     """Lists of floats with what float32 holds of them."""
     return [rounded(part) for part in value] if isinstance(value, list) else float(f"{value:.8g}")
@@ -145,4 +164,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    real(sys.argv[1]) if len(sys.argv) > 1 else main()

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from hub_server import HubServer
 from qkv import pipeline
 from qkv.cli import vectors
 from qkv.cli.app import app
@@ -177,6 +178,23 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "v.npy"], capture_output=True, text=True, check=True)
     written, grown = done.stdout.splitlines()
     assert written == "(102400, 512)" and int(grown) < 20_000  # kilobytes; the array has 210 MB
+
+
+def test_from_the_hub_and_again_without_network(tmp_path):
+    """Folders within a repository, the older layout; code and weights in other formats stay where they are."""
+    folder = make_sentence(tmp_path / "made", ("Pooling", {"pooling_mode": "max"}), inside="0_Transformer")
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    code = "import sys; from qkv.cli import main; main()"
+    command = [sys.executable, "-c", code, "embed", TEXTS[0], "-m", "org/tiny"]
+    with HubServer() as hub:
+        hub.add("org/tiny", files | {"custom_model.py": b"raise SystemExit", "onnx/model.onnx": b"no"})
+        environment = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
+        first = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+        assert hub.asked("1_Pooling/config.json") and not hub.asked(".py") and not hub.asked("onnx")
+    environment["HF_HUB_OFFLINE"] = "1"
+    assert subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout == first
+    expected = pipeline("feature-extraction", str(folder), pooling="max", return_tensors="np")(TEXTS[0])
+    assert np.allclose(json.loads(first)["embedding"], expected, atol=1e-6)
 
 
 def test_help():

@@ -211,7 +211,7 @@ def test_wrong_options(pipe, options, part):
     assert len(str(error.value)) < 400
 
 
-def test_models_of_all_kinds(tmp_path, tiny_source):
+def test_models_of_all_kinds(tmp_path, tiny_source, caplog):
     tokenizer = AutoTokenizer.from_pretrained(tiny_source)
     masked = AutoModelForMaskedLM.from_config(AutoModel.from_pretrained(tiny_source).config)
     pipe = pipeline("feature-extraction", model=masked, tokenizer=tokenizer)
@@ -221,6 +221,7 @@ def test_models_of_all_kinds(tmp_path, tiny_source):
     save_file(weights, folder / "model.safetensors")
     expected = pipeline("feature-extraction", model=str(make_sentence(tmp_path / "whole")))("a")
     assert pipeline("feature-extraction", model=str(folder))("a") == expected  # the pooler is not asked for
+    assert caplog.records == []
 
 
 def test_quantised(folder, pipe):

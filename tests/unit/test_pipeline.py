@@ -143,7 +143,8 @@ def test_task_names(tiny):
     assert pipeline(model=str(tiny)).task == "text-classification"
     with pytest.raises(KeyError, match="sentiment-analysis"):
         pipeline("sentiment-anlysis")
-    for name in ("text2text-generation", "image-classification", "translation_en_to_fr"):
+    missing = sorted(factory.FIELD - {*factory.TASKS, *factory.ALIASES})
+    for name in [*missing, *(["translation_en_to_fr"] if "translation" in missing else [])]:
         with pytest.raises(KeyError, match="does not do .* yet"):
             pipeline(name)
     with pytest.raises(ValueError, match="name a task"):

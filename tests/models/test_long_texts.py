@@ -21,6 +21,7 @@ from qkv import (
     pipeline,
 )
 from qkv.models.longformer import LongformerAttention, Scope
+from qkv.viz.maps import attention
 from tiny_text import make_text
 
 SIZES = {"vocab_size": 99, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
@@ -70,15 +71,15 @@ def in_full(attention, x, tokens, is_global):
 )  # fmt: skip
 def test_attention_is_that_of_the_paper(length, reach, block, padding, share, seed):
     torch.manual_seed(seed)
-    attention = LongformerAttention(8, 2, reach=reach, dropout=0.0)
-    attention.block = block
+    layer = LongformerAttention(8, 2, reach=reach, dropout=0.0)
+    layer.block = block
     tokens = torch.ones(3, length, dtype=torch.bool)
     tokens[1, max(0, length - padding) :] = False
     tokens[2] = torch.rand(length) < 0.5
     is_global = (torch.rand(3, length) < share) & tokens
     x = torch.randn(3, length, 8, requires_grad=True)
-    y = attention(x, Scope(tokens, is_global, length))
-    expected = in_full(attention, x, tokens, is_global)
+    y = layer(x, Scope(tokens, is_global, length))
+    expected = in_full(layer, x, tokens, is_global)
     assert (y - expected).abs().max() <= 1e-5
     weights = torch.randn_like(y)
     ours, theirs = (torch.autograd.grad((out * weights).sum(), x)[0] for out in (y, expected))
@@ -172,6 +173,16 @@ def long_model(tmp_path):
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     made(AutoModelForSequenceClassification, max_position_embeddings=4098, num_labels=3).save_pretrained(folder)
     return folder
+
+
+def test_attention_is_drawn_by_pairs_of_tokens(long_model):
+    model, tokenizer = made(attention_window=[4, 8]), AutoTokenizer.from_pretrained(long_model)
+    weights = attention(model, tokenizer, "the cat sat").weights
+    length = weights.shape[-1]
+    assert weights.shape == (2, 2, length, length) and torch.allclose(weights.sum(-1), torch.ones(()), atol=1e-5)
+    far = (torch.arange(length)[:, None] - torch.arange(length)).abs()
+    assert length > 7 and all(not layer[:, far > reach].any() for layer, reach in zip(weights, (2, 4), strict=True))
+    assert (weights[0][:, far <= 2] > 0).all()
 
 
 def test_pipeline_reads_long_texts_whole(long_model):

@@ -68,7 +68,7 @@ class BlockAttention(Attention):
     def in_blocks(self, x: Tensor, tokens: Tensor) -> Tensor:
         q, k, v = self.split(self.q_proj(x)), self.split(self.k_proj(x)), self.split(self.v_proj(x))  # (B,H,T,C)
         length, within = x.shape[1], torch.arange(self.size, device=x.device)
-        count = -(-length // self.size)
+        count, heads = -(-length // self.size), torch.arange(q.shape[1], device=x.device)[:, None]
         drawn = self.drawn(count, q.shape[1]).to(x.device)  # (1 or H,count-2,R)
         found, seen = [], []
         for i in range(count):
@@ -80,7 +80,7 @@ class BlockAttention(Attention):
                 place = (blocks[..., None] * self.size + within).flatten(1)  # (1 or H,S)
             inside = place.clamp(max=length - 1)  # the last block may be shorter
             mask = additive((tokens[:, inside] & (place < length))[:, :, None], x.new_zeros(()))
-            keys, values = (y.take_along_dim(inside[None, :, :, None], dim=2) for y in (k, v))
+            keys, values = (y.index_select(2, inside[0]) if len(inside) == 1 else y[:, heads, inside] for y in (k, v))
             queries = slice(i * self.size, min(length, (i + 1) * self.size))
             with observing(*(["attentions"] if wanted("attentions") else [])) as notes:
                 found.append(attend(q[:, :, queries], keys, values, mask))

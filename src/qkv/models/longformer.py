@@ -47,7 +47,6 @@ class Scope:
         self.local = tokens & ~is_global
         self.places = is_global.int().argsort(dim=1, descending=True, stable=True)[:, :most]  # (B,G)
         self.real = torch.arange(most, device=tokens.device) < count[:, None]  # (B,G), False where a text has fewer
-        self.rank = (is_global.cumsum(dim=1) - 1).clamp(min=0)  # (B,T), which of the global tokens one is
 
     def take(self, x: Tensor) -> Tensor:
         """The global tokens: (B,H,T,C) -> (B,H,G,C)"""
@@ -55,9 +54,8 @@ class Scope:
 
     def put(self, x: Tensor, values: Tensor) -> Tensor:
         """x (B,H,T,C) with values (B,H,G,C) at the global tokens."""
-        return torch.where(
-            self.is_global[:, None, :, None], values.take_along_dim(self.rank[:, None, :, None], dim=2), x
-        )
+        values = torch.where(self.real[:, None, :, None], values, self.take(x))
+        return x.scatter(2, self.places[:, None, :, None].expand_as(values), values)
 
     def mask(self, queries: slice, keys: slice, reach: int) -> Tensor:
         """What `queries` see of the global tokens and of `keys`: (B,1,t,G+s). Padding sees itself, not nothing."""
@@ -235,6 +233,16 @@ class LongformerModel(RobertaModel):
         if len(seen) > len(self.layers):  # each layer noted both kinds
             notes |= {"attentions": seen[::2], "global_attentions": seen[1::2]}
         return super().output(x, **notes)
+
+    def by_pairs(self, attentions: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Weights (B,H,T,window+1) of a call without global tokens as (B,H,T,T), as they are drawn."""
+        found = []
+        for weights, window in zip(attentions, self.windows, strict=True):
+            length, device = weights.shape[2], weights.device
+            place = torch.arange(length, device=device)[:, None] + torch.arange(window + 1, device=device)
+            whole = weights.new_zeros(*weights.shape[:3], length + window)
+            found.append(whole.scatter(3, place.expand_as(weights), weights)[..., window // 2 :][..., :length])
+        return tuple(found)
 
 
 def _windows(c: LongformerConfig) -> list[int]:

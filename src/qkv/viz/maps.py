@@ -126,6 +126,7 @@ def attention(
     run = model.base_model.read if model.config.is_encoder_decoder else model.base_model
     with torch.inference_mode():
         found = run(**inputs, output_attentions=True, return_dict=True)["attentions"]
+    found = getattr(model.base_model, "by_pairs", tuple)(found)  # where they are published by distance
     weights = torch.stack([layer_weights[0].float().cpu() for layer_weights in found])  # (L,H,T,T)
     layer, head = _index(layer, weights.shape[0], "layer"), _index(head, weights.shape[1], "head")
     return Attention(weights, tokens, tokens, layer, head)

@@ -12,10 +12,10 @@ __version__ = "0.1.0.dev0"
 
 _HOMES = {
     "auto": (
-        "AutoConfig AutoModel AutoModelForCausalLM AutoModelForDocumentQuestionAnswering AutoModelForMaskedLM "
-        "AutoModelForMultipleChoice AutoModelForNextSentencePrediction AutoModelForPreTraining "
+        "AutoConfig AutoImageProcessor AutoModel AutoModelForCausalLM AutoModelForDocumentQuestionAnswering "
+        "AutoModelForMaskedLM AutoModelForMultipleChoice AutoModelForNextSentencePrediction AutoModelForPreTraining "
         "AutoModelForQuestionAnswering AutoModelForSeq2SeqLM AutoModelForSequenceClassification "
-        "AutoModelForTokenClassification AutoTokenizer"
+        "AutoModelForTokenClassification AutoProcessor AutoTokenizer"
     ),
     "backends.quantize": "quantize",
     "config": "Config",
@@ -136,14 +136,19 @@ _HOMES = {
     "pipelines.text_ranking": "TextRankingPipeline",
     "pipelines.token_classification": "AggregationStrategy NerPipeline TokenClassificationPipeline",
     "pipelines.zero_shot_classification": "ZeroShotClassificationPipeline",
+    "preprocessing.image": "load_image",
+    "preprocessing.image_processor": "ImageProcessor LayoutLMv3ImageProcessor",
+    "preprocessing.processor": "LayoutLMv3Processor",
     "preprocessing.tokenizers": (
         "AlbertTokenizer AlbertTokenizerFast BatchEncoding BertTokenizer BertTokenizerFast BigBirdTokenizer "
         "BigBirdTokenizerFast CamembertTokenizer CamembertTokenizerFast DebertaTokenizer DebertaTokenizerFast "
         "DebertaV2Tokenizer DebertaV2TokenizerFast DistilBertTokenizer DistilBertTokenizerFast ElectraTokenizer "
-        "ElectraTokenizerFast GPT2Tokenizer GPT2TokenizerFast GemmaTokenizer GemmaTokenizerFast LlamaTokenizer "
-        "LlamaTokenizerFast LongformerTokenizer LongformerTokenizerFast MPNetTokenizer MPNetTokenizerFast "
-        "PreTrainedTokenizer PreTrainedTokenizerFast RobertaTokenizer RobertaTokenizerFast T5Tokenizer "
-        "T5TokenizerFast XLMRobertaTokenizer XLMRobertaTokenizerFast"
+        "ElectraTokenizerFast GPT2Tokenizer GPT2TokenizerFast GemmaTokenizer GemmaTokenizerFast LayoutLMTokenizer "
+        "LayoutLMTokenizerFast LayoutLMv2Tokenizer LayoutLMv2TokenizerFast LayoutLMv3Tokenizer "
+        "LayoutLMv3TokenizerFast LayoutXLMTokenizer LayoutXLMTokenizerFast LlamaTokenizer LlamaTokenizerFast "
+        "LongformerTokenizer LongformerTokenizerFast MPNetTokenizer MPNetTokenizerFast PreTrainedTokenizer "
+        "PreTrainedTokenizerFast RobertaTokenizer RobertaTokenizerFast T5Tokenizer T5TokenizerFast "
+        "XLMRobertaTokenizer XLMRobertaTokenizerFast"
     ),
     "seed": "set_seed",
 }
@@ -153,11 +158,11 @@ __all__ = [
     "__version__", "AggregationStrategy", "AlbertConfig", "AlbertForMaskedLM", "AlbertForMultipleChoice",
     "AlbertForPreTraining", "AlbertForQuestionAnswering", "AlbertForSequenceClassification",
     "AlbertForTokenClassification", "AlbertModel", "AlbertTokenizer", "AlbertTokenizerFast",
-    "AsyncTextIteratorStreamer", "AutoConfig", "AutoModel", "AutoModelForCausalLM",
+    "AsyncTextIteratorStreamer", "AutoConfig", "AutoImageProcessor", "AutoModel", "AutoModelForCausalLM",
     "AutoModelForDocumentQuestionAnswering", "AutoModelForMaskedLM", "AutoModelForMultipleChoice",
     "AutoModelForNextSentencePrediction", "AutoModelForPreTraining", "AutoModelForQuestionAnswering",
-    "AutoModelForSeq2SeqLM", "AutoModelForSequenceClassification", "AutoModelForTokenClassification", "AutoTokenizer",
-    "BaseStreamer", "BatchEncoding", "BertConfig", "BertForMaskedLM", "BertForMultipleChoice",
+    "AutoModelForSeq2SeqLM", "AutoModelForSequenceClassification", "AutoModelForTokenClassification", "AutoProcessor",
+    "AutoTokenizer", "BaseStreamer", "BatchEncoding", "BertConfig", "BertForMaskedLM", "BertForMultipleChoice",
     "BertForNextSentencePrediction", "BertForPreTraining", "BertForQuestionAnswering", "BertForSequenceClassification",
     "BertForTokenClassification", "BertModel", "BertTokenizer", "BertTokenizerFast", "BigBirdConfig",
     "BigBirdForMaskedLM", "BigBirdForMultipleChoice", "BigBirdForQuestionAnswering",
@@ -184,35 +189,37 @@ __all__ = [
     "Gemma3ForCausalLM", "Gemma3TextConfig", "Gemma3TextForSequenceClassification", "Gemma3TextModel", "GemmaConfig",
     "GemmaForCausalLM", "GemmaForSequenceClassification", "GemmaModel", "GemmaTokenizer", "GemmaTokenizerFast",
     "GenerationConfig", "GenerationMixin", "GrammarLogitsProcessor", "GraniteConfig", "GraniteForCausalLM",
-    "GraniteForSequenceClassification", "GraniteModel", "HammingDiversityLogitsProcessor",
+    "GraniteForSequenceClassification", "GraniteModel", "HammingDiversityLogitsProcessor", "ImageProcessor",
     "InfNanRemoveLogitsProcessor", "LayoutLMConfig", "LayoutLMForMaskedLM", "LayoutLMForQuestionAnswering",
-    "LayoutLMForSequenceClassification", "LayoutLMForTokenClassification", "LayoutLMModel", "LayoutLMv3Config",
+    "LayoutLMForSequenceClassification", "LayoutLMForTokenClassification", "LayoutLMModel", "LayoutLMTokenizer",
+    "LayoutLMTokenizerFast", "LayoutLMv2Tokenizer", "LayoutLMv2TokenizerFast", "LayoutLMv3Config",
     "LayoutLMv3ForQuestionAnswering", "LayoutLMv3ForSequenceClassification", "LayoutLMv3ForTokenClassification",
-    "LayoutLMv3Model", "LiltConfig", "LiltForQuestionAnswering", "LiltForSequenceClassification",
-    "LiltForTokenClassification", "LiltModel", "LlamaConfig", "LlamaForCausalLM", "LlamaForSequenceClassification",
-    "LlamaModel", "LlamaTokenizer", "LlamaTokenizerFast", "LogitNormalization", "LogitsProcessor",
-    "LogitsProcessorList", "LongformerConfig", "LongformerForMaskedLM", "LongformerForMultipleChoice",
-    "LongformerForQuestionAnswering", "LongformerForSequenceClassification", "LongformerForTokenClassification",
-    "LongformerModel", "LongformerTokenizer", "LongformerTokenizerFast", "MPNetConfig", "MPNetForMaskedLM",
-    "MPNetForMultipleChoice", "MPNetForQuestionAnswering", "MPNetForSequenceClassification",
-    "MPNetForTokenClassification", "MPNetModel", "MPNetTokenizer", "MPNetTokenizerFast", "MaxLengthCriteria",
-    "MaxTimeCriteria", "MinLengthLogitsProcessor", "MinNewTokensLengthLogitsProcessor", "MinPLogitsWarper",
-    "MistralConfig", "MistralForCausalLM", "MistralForSequenceClassification", "MistralModel", "ModelOutput",
-    "ModernBertConfig", "ModernBertForMaskedLM", "ModernBertForMultipleChoice", "ModernBertForQuestionAnswering",
-    "ModernBertForSequenceClassification", "ModernBertForTokenClassification", "ModernBertModel", "NerPipeline",
-    "NoBadWordsLogitsProcessor", "NoRepeatNGramLogitsProcessor", "NomicBertConfig", "NomicBertForMaskedLM",
-    "NomicBertForSequenceClassification", "NomicBertForTokenClassification", "NomicBertModel", "OPTConfig",
-    "OPTForCausalLM", "OPTForSequenceClassification", "OPTModel", "Olmo2Config", "Olmo2ForCausalLM",
-    "Olmo2ForSequenceClassification", "Olmo2Model", "Phi3Config", "Phi3ForCausalLM", "Phi3ForSequenceClassification",
-    "Phi3Model", "PhrasalConstraint", "Pipeline", "PreTrainedModel", "PreTrainedTokenizer", "PreTrainedTokenizerFast",
-    "PrefixConstrainedLogitsProcessor", "QuantizedCache", "QuestionAnsweringPipeline", "Qwen2Config",
-    "Qwen2ForCausalLM", "Qwen2ForSequenceClassification", "Qwen2Model", "Qwen3Config", "Qwen3ForCausalLM",
-    "Qwen3ForSequenceClassification", "Qwen3Model", "RepetitionPenaltyLogitsProcessor", "RobertaConfig",
-    "RobertaForMaskedLM", "RobertaForMultipleChoice", "RobertaForQuestionAnswering",
-    "RobertaForSequenceClassification", "RobertaForTokenClassification", "RobertaModel", "RobertaTokenizer",
-    "RobertaTokenizerFast", "SentenceSimilarityPipeline", "SequenceBiasLogitsProcessor", "SmolLM3Config",
-    "SmolLM3ForCausalLM", "SmolLM3ForSequenceClassification", "SmolLM3Model", "StaticCache", "StopStringCriteria",
-    "StoppingCriteria", "StoppingCriteriaList", "SuppressTokensAtBeginLogitsProcessor",
+    "LayoutLMv3ImageProcessor", "LayoutLMv3Model", "LayoutLMv3Processor", "LayoutLMv3Tokenizer",
+    "LayoutLMv3TokenizerFast", "LayoutXLMTokenizer", "LayoutXLMTokenizerFast", "LiltConfig",
+    "LiltForQuestionAnswering", "LiltForSequenceClassification", "LiltForTokenClassification", "LiltModel",
+    "LlamaConfig", "LlamaForCausalLM", "LlamaForSequenceClassification", "LlamaModel", "LlamaTokenizer",
+    "LlamaTokenizerFast", "LogitNormalization", "LogitsProcessor", "LogitsProcessorList", "LongformerConfig",
+    "LongformerForMaskedLM", "LongformerForMultipleChoice", "LongformerForQuestionAnswering",
+    "LongformerForSequenceClassification", "LongformerForTokenClassification", "LongformerModel",
+    "LongformerTokenizer", "LongformerTokenizerFast", "MPNetConfig", "MPNetForMaskedLM", "MPNetForMultipleChoice",
+    "MPNetForQuestionAnswering", "MPNetForSequenceClassification", "MPNetForTokenClassification", "MPNetModel",
+    "MPNetTokenizer", "MPNetTokenizerFast", "MaxLengthCriteria", "MaxTimeCriteria", "MinLengthLogitsProcessor",
+    "MinNewTokensLengthLogitsProcessor", "MinPLogitsWarper", "MistralConfig", "MistralForCausalLM",
+    "MistralForSequenceClassification", "MistralModel", "ModelOutput", "ModernBertConfig", "ModernBertForMaskedLM",
+    "ModernBertForMultipleChoice", "ModernBertForQuestionAnswering", "ModernBertForSequenceClassification",
+    "ModernBertForTokenClassification", "ModernBertModel", "NerPipeline", "NoBadWordsLogitsProcessor",
+    "NoRepeatNGramLogitsProcessor", "NomicBertConfig", "NomicBertForMaskedLM", "NomicBertForSequenceClassification",
+    "NomicBertForTokenClassification", "NomicBertModel", "OPTConfig", "OPTForCausalLM", "OPTForSequenceClassification",
+    "OPTModel", "Olmo2Config", "Olmo2ForCausalLM", "Olmo2ForSequenceClassification", "Olmo2Model", "Phi3Config",
+    "Phi3ForCausalLM", "Phi3ForSequenceClassification", "Phi3Model", "PhrasalConstraint", "Pipeline",
+    "PreTrainedModel", "PreTrainedTokenizer", "PreTrainedTokenizerFast", "PrefixConstrainedLogitsProcessor",
+    "QuantizedCache", "QuestionAnsweringPipeline", "Qwen2Config", "Qwen2ForCausalLM", "Qwen2ForSequenceClassification",
+    "Qwen2Model", "Qwen3Config", "Qwen3ForCausalLM", "Qwen3ForSequenceClassification", "Qwen3Model",
+    "RepetitionPenaltyLogitsProcessor", "RobertaConfig", "RobertaForMaskedLM", "RobertaForMultipleChoice",
+    "RobertaForQuestionAnswering", "RobertaForSequenceClassification", "RobertaForTokenClassification", "RobertaModel",
+    "RobertaTokenizer", "RobertaTokenizerFast", "SentenceSimilarityPipeline", "SequenceBiasLogitsProcessor",
+    "SmolLM3Config", "SmolLM3ForCausalLM", "SmolLM3ForSequenceClassification", "SmolLM3Model", "StaticCache",
+    "StopStringCriteria", "StoppingCriteria", "StoppingCriteriaList", "SuppressTokensAtBeginLogitsProcessor",
     "SuppressTokensLogitsProcessor", "SynthIDTextWatermarkLogitsProcessor", "SynthIDTextWatermarkingConfig",
     "T5Config", "T5ForConditionalGeneration", "T5ForSequenceClassification", "T5Model", "T5Tokenizer",
     "T5TokenizerFast", "TemperatureLogitsWarper", "TextClassificationPipeline", "TextGenerationPipeline",
@@ -221,8 +228,8 @@ __all__ = [
     "WatermarkDetector", "WatermarkDetectorOutput", "WatermarkLogitsProcessor", "WatermarkingConfig",
     "XLMRobertaConfig", "XLMRobertaForMaskedLM", "XLMRobertaForMultipleChoice", "XLMRobertaForQuestionAnswering",
     "XLMRobertaForSequenceClassification", "XLMRobertaForTokenClassification", "XLMRobertaModel",
-    "XLMRobertaTokenizer", "XLMRobertaTokenizerFast", "ZeroShotClassificationPipeline", "pipeline", "quantize",
-    "set_seed",
+    "XLMRobertaTokenizer", "XLMRobertaTokenizerFast", "ZeroShotClassificationPipeline", "load_image", "pipeline",
+    "quantize", "set_seed",
 ]  # fmt: skip
 
 

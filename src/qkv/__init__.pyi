@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from .auto import AutoConfig as AutoConfig
+from .auto import AutoImageProcessor as AutoImageProcessor
 from .auto import AutoModel as AutoModel
 from .auto import AutoModelForCausalLM as AutoModelForCausalLM
 from .auto import AutoModelForDocumentQuestionAnswering as AutoModelForDocumentQuestionAnswering
@@ -16,6 +17,7 @@ from .auto import AutoModelForQuestionAnswering as AutoModelForQuestionAnswering
 from .auto import AutoModelForSeq2SeqLM as AutoModelForSeq2SeqLM
 from .auto import AutoModelForSequenceClassification as AutoModelForSequenceClassification
 from .auto import AutoModelForTokenClassification as AutoModelForTokenClassification
+from .auto import AutoProcessor as AutoProcessor
 from .auto import AutoTokenizer as AutoTokenizer
 from .backends.quantize import quantize as quantize
 from .config import Config as Config
@@ -174,6 +176,10 @@ from .pipelines.text_ranking import TextRankingPipeline as TextRankingPipeline
 from .pipelines.token_classification import AggregationStrategy as AggregationStrategy
 from .pipelines.token_classification import TokenClassificationPipeline as TokenClassificationPipeline
 from .pipelines.zero_shot_classification import ZeroShotClassificationPipeline as ZeroShotClassificationPipeline
+from .preprocessing.image import load_image as load_image
+from .preprocessing.image_processor import ImageProcessor as ImageProcessor
+from .preprocessing.image_processor import LayoutLMv3ImageProcessor as LayoutLMv3ImageProcessor
+from .preprocessing.processor import LayoutLMv3Processor as LayoutLMv3Processor
 from .preprocessing.tokenizers import AlbertTokenizer as AlbertTokenizer
 from .preprocessing.tokenizers import BatchEncoding as BatchEncoding
 from .preprocessing.tokenizers import BertTokenizer as BertTokenizer
@@ -185,6 +191,9 @@ from .preprocessing.tokenizers import DistilBertTokenizer as DistilBertTokenizer
 from .preprocessing.tokenizers import ElectraTokenizer as ElectraTokenizer
 from .preprocessing.tokenizers import GemmaTokenizer as GemmaTokenizer
 from .preprocessing.tokenizers import GPT2Tokenizer as GPT2Tokenizer
+from .preprocessing.tokenizers import LayoutLMv2Tokenizer as LayoutLMv2Tokenizer
+from .preprocessing.tokenizers import LayoutLMv3Tokenizer as LayoutLMv3Tokenizer
+from .preprocessing.tokenizers import LayoutXLMTokenizer as LayoutXLMTokenizer
 from .preprocessing.tokenizers import LlamaTokenizer as LlamaTokenizer
 from .preprocessing.tokenizers import MPNetTokenizer as MPNetTokenizer
 from .preprocessing.tokenizers import PreTrainedTokenizer as PreTrainedTokenizer
@@ -431,6 +440,11 @@ DistilBertTokenizerFast = DistilBertTokenizer
 ElectraTokenizerFast = ElectraTokenizer
 GPT2TokenizerFast = GPT2Tokenizer
 GemmaTokenizerFast = GemmaTokenizer
+LayoutLMTokenizer = BertTokenizer
+LayoutLMTokenizerFast = BertTokenizer
+LayoutLMv2TokenizerFast = LayoutLMv2Tokenizer
+LayoutLMv3TokenizerFast = LayoutLMv3Tokenizer
+LayoutXLMTokenizerFast = LayoutXLMTokenizer
 LlamaTokenizerFast = LlamaTokenizer
 LongformerTokenizer = RobertaTokenizer
 LongformerTokenizerFast = RobertaTokenizer

@@ -166,6 +166,38 @@ class AutoModelForSeq2SeqLM(_AutoModel):
     suffix = ("ForConditionalGeneration",)
 
 
+class AutoImageProcessor:
+    """The image processor of any repository."""
+
+    def __init__(self, *_: Any, **__: Any):
+        raise OSError("AutoImageProcessor is made by AutoImageProcessor.from_pretrained(name_or_path).")
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: "str | os.PathLike[str] | Repo", **kwargs: Any) -> Any:
+        """Load the image processor of a folder or a Hub repository; keywords override preprocessor_config.json."""
+        from .hub import open_with
+        from .preprocessing.image_processor import load_image_processor
+
+        repo, rest = open_with(name_or_path, kwargs)
+        return load_image_processor(repo, **rest)
+
+
+class AutoProcessor:
+    """What makes all inputs of the model of any repository: a processor, or a tokenizer, or an image processor."""
+
+    def __init__(self, *_: Any, **__: Any):
+        raise OSError("AutoProcessor is made by AutoProcessor.from_pretrained(name_or_path).")
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: "str | os.PathLike[str] | Repo", **kwargs: Any) -> Any:
+        """Load the processor of a folder or a Hub repository; keywords override its files."""
+        from .hub import open_with
+        from .preprocessing.processor import load_processor
+
+        repo, rest = open_with(name_or_path, kwargs)
+        return load_processor(repo, **rest)
+
+
 class AutoTokenizer:
     """The tokenizer of any repository."""
 

@@ -55,6 +55,7 @@ class Pipeline:
     task: ClassVar[str] = ""
     options_class: ClassVar[type[Options]] = Options
     needs: ClassVar[tuple[str, ...]] = ("logits",)  # what `read` gets of the model's output
+    takes: ClassVar[tuple[str, ...]] = ()  # what it is made of beside a model and a tokenizer
     keeps: ClassVar[tuple[str, ...]] = ()  # names in a row that are not for the model
 
     @classmethod

@@ -83,6 +83,7 @@ class DocumentQuestionAnsweringPipeline(Pipeline):
     task = "document-question-answering"
     options_class = Options
     needs = ("start_logits", "end_logits")
+    takes = ("image_processor",)
     keeps = (*PLACES, "words")
 
     def __init__(self, model: Any, tokenizer: Any = None, *, image_processor: Any = None, **options: Any):
@@ -95,6 +96,14 @@ class DocumentQuestionAnsweringPipeline(Pipeline):
             raise ValueError("pages are padded on the right; load the tokenizer with padding_side='right'.")
         super().__init__(model, tokenizer, **options)
         self.image_processor = image_processor
+
+    @classmethod
+    def opened(cls, repo: Any) -> tuple[Any, dict[str, Any]]:
+        if not any(repo.file(name) for name in ("preprocessor_config.json", "processor_config.json")):
+            return repo, {}
+        from ..preprocessing.image_processor import load_image_processor, stored
+
+        return repo, {} if stored(repo) is None else {"image_processor": load_image_processor(repo)}
 
     def __call__(self, image: Any = None, question: Any = None, word_boxes: Any = None, **options: Any) -> Any:
         """See the class. Raises: ValueError for a question without words, bad boxes, or a picture that is not one."""

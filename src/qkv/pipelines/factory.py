@@ -120,13 +120,13 @@ def pipeline(
 
     Raises: KeyError for an unknown task; OSError if the model is not found; ValueError if it cannot do the task.
     """
-    for name in UNUSED:
-        options.pop(name, None)
     where, options = split_options(options)
     loading = {name: options.pop(name) for name in MODEL_ARGUMENTS if name in options} | (model_kwargs or {})
     if model is None and task is None:
         raise ValueError(f"name a task or a model, such as pipeline('sentiment-analysis'). Tasks: {_names()}.")
     name = find_task(task) if task is not None else _task_of(model, config, where)
+    for unused in set(UNUSED) - set(_pipeline_class(name).takes):
+        options.pop(unused, None)
     if isinstance(model, PreTrainedModel) and loading.get("quantize") is not None:
         raise ValueError(
             "quantize= is for a model that the pipeline loads; give a loaded one as qkv.quantize(model, how)."

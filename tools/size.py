@@ -14,7 +14,7 @@ FOLDERS = {  # lines of Python at most
     ".": 2550,  # with the outputs and Auto classes of text understanding, of pages and pictures
     "assets": 10,
     "backends": 1520,  # with a step of generate() as one call
-    "cli": 2400,
+    "cli": 2680,
     "generation": 4835,
     "gguf": 800,
     "heads": 600,
@@ -29,7 +29,7 @@ FILES = {  # where a file may differ from its folder's cap
     "models/deberta_v2.py": 200,  # the only attention of its kind
     "models/loading.py": 260,  # with parts that a file may lack left out
 }
-CAPS = {".": 260, "models": 250, "preprocessing": 310}  # a file's lines at most, by folder
+CAPS = {".": 2520, "models": 250, "preprocessing": 310}  # a file's lines at most, by folder
 DERIVED = {  # subclasses of another family
     "camembert", "distilbert", "gemma", "granite", "mistral", "mpnet", "olmo2", "phi3", "qwen2", "qwen3", "roberta",
     "smollm3", "xlm_roberta",

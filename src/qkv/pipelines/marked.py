@@ -13,6 +13,7 @@ COLOURS = (
     ("#e3b7eb", "black on #e3b7eb"), ("#f5e08a", "black on #f5e08a"), ("#f4a6a6", "black on #f4a6a6"),
     ("#a8e0d8", "black on #a8e0d8"), ("#c9c5f2", "black on #c9c5f2"),
 )  # fmt: skip
+STYLE = "color:#111;border-radius:.3em;padding:.1em .3em;box-decoration-break:clone;-webkit-box-decoration-break:clone"
 CONTEXT = 300  # characters shown before the first and after the last mark of a long text
 Mark = tuple[int, int, str, float]  # first character, the one after the last, label, score
 
@@ -59,7 +60,7 @@ class Marked:
             if mark is None:
                 pieces.append(escape(text))
                 continue
-            style = f"background:{colours[mark[2]][0]};color:#111;border-radius:.3em;padding:.1em .3em"
+            style = f"background:{colours[mark[2]][0]};{STYLE}"
             name = f' <small style="font-weight:600">{escape(mark[2])}</small>' if mark[2] else ""
             pieces.append(f'<mark style="{style}" title="{mark[3]:.4f}">{escape(text)}{name}</mark>')
         return f'<div style="line-height:1.9;white-space:pre-wrap">{"".join(pieces)}</div>'

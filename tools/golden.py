@@ -92,6 +92,12 @@ LAYOUTLMV3 = ROBERTA | PAGES | dict(coordinate_size=6, shape_size=4, input_size=
 LAYOUTLMV3 |= dict(rel_pos_bins=8, max_rel_pos=10, rel_2d_pos_bins=12, max_rel_2d_pos=40)
 LAYOUTLMV3_TEXT = LAYOUTLMV3 | dict(visual_embed=False, num_labels=12)
 LAYOUTLMV3_FREE = LAYOUTLMV3 | dict(has_relative_attention_bias=False, has_spatial_attention_bias=False)
+TAPAS = TINY | dict(type_vocab_sizes=[3, 9, 9, 2, 9, 9, 10], max_num_rows=4, max_num_columns=4, temperature=0.7)
+TAPAS |= dict(num_aggregation_labels=4, aggregation_labels={0: "NONE", 1: "SUM", 2: "AVERAGE", 3: "COUNT"})
+TAPAS |= dict(no_aggregation_label_index=0, average_logits_per_cell=True)
+TAPAS_WEAK = TAPAS | dict(use_answer_as_supervision=True, cell_selection_preference=0.9, huber_loss_delta=5.0)
+TAPAS_WEAK |= dict(answer_loss_importance=0.5, answer_loss_cutoff=30.0, average_logits_per_cell=False)
+TAPAS_WEAK |= dict(reset_position_index_per_cell=False)
 CLASSIFIER, MASKED, GENERATOR = "ForSequenceClassification", "ForMaskedLM", "ForConditionalGeneration"
 CAUSAL, BOTH = "ForCausalLM", "ForPreTraining"
 TOKENS, ANSWERS, CHOICE, NEXT = (
@@ -100,6 +106,7 @@ TOKENS, ANSWERS, CHOICE, NEXT = (
     "ForMultipleChoice",
     "ForNextSentencePrediction",
 )
+TABLES = "ForTableQuestionAnswering"
 ENCODER = (CLASSIFIER, MASKED, TOKENS, ANSWERS, CHOICE)
 
 CASES = {  # name: (stem of the reference's classes, config, heads)
@@ -153,6 +160,8 @@ CASES = {  # name: (stem of the reference's classes, config, heads)
     "opt": ("OPT", OPT, (CLASSIFIER, CAUSAL)),
     "opt-350m": ("OPT", OPT_350M, (CLASSIFIER, CAUSAL)),
     "opt-bare": ("OPT", OPT_BARE, ()),
+    "tapas": ("Tapas", TAPAS, (CLASSIFIER, MASKED, TABLES)),
+    "tapas-weak": ("Tapas", TAPAS_WEAK, (TABLES,)),
     "t5": ("T5", T5, (GENERATOR, CLASSIFIER)),
     "t5-v1_1": ("T5", T5_V1_1, (GENERATOR,)),
     "t5-v1_1-by-4.57": ("T5", T5_V1_1, (GENERATOR,)),
@@ -184,6 +193,16 @@ def inputs(stem: str, settings: dict, pad: int, count: int) -> dict[str, torch.T
         batch["pixel_values"] = torch.randn(4, 3, 16, 16)
     if stem in ("Bert", "Albert", "Electra", "Longformer", "NomicBert", "LayoutLM", "Lilt", "LayoutLMv3"):
         batch["token_type_ids"] = (torch.arange(9) > 3).long().expand(4, 9) * mask
+    if stem == "Tapas":  # a question of two tokens, two headers, and cells
+        types = torch.randint(0, 2, (4, 9, 7))
+        types[..., 0] = (torch.arange(9) > 1).long()
+        types[..., 1] = torch.tensor([0, 0, 1, 2, 1, 1, 2, 1, 2])
+        types[..., 2] = torch.tensor([0, 0, 0, 0, 1, 1, 1, 2, 2])
+        types[..., 4:6] = torch.randint(0, 9, (4, 9, 2))
+        types[..., 6] = torch.randint(0, 10, (4, 9))
+        types[3, 0, :3] = 1  # the lone token is a cell
+        mask[2] = 1  # of which there are no tokens
+        batch["token_type_ids"], mask[2] = types * mask[..., None], 0
     if stem == "T5":
         batch["decoder_input_ids"] = torch.randint(2, 98, (4, 6))
     return batch
@@ -202,6 +221,16 @@ def targets(stem: str, suffix: str, given: dict[str, torch.Tensor]) -> dict[str,
         return {"labels": ids % 2}
     if suffix == BOTH:
         return {"labels": ids, "sentence_order_label" if stem == "Albert" else "next_sentence_label": few % 2}
+    if suffix == TABLES:
+        row, column = given["token_type_ids"][..., 2], given["token_type_ids"][..., 1]
+        numbers = torch.where(row > 0, row * 3.5 + column, float("nan"))
+        asked = ((row == 1) & (column == 1)).long()
+        found = {
+            "labels": asked,
+            "aggregation_labels": few,
+            "float_answer": torch.tensor([9.0, float("nan"), 3.0, 4.0]),
+        }
+        return found | {"numeric_values": numbers, "numeric_values_scale": 1.0 + (ids % 2)}
     return {"labels": few if suffix == CLASSIFIER else few % 2 if suffix == NEXT else ids}
 
 
@@ -278,7 +307,7 @@ def record(name: str, stem: str, settings: dict, heads: tuple[str, ...]) -> None
         config.num_labels = (
             2 if suffix == ANSWERS or (stem, suffix) == ("Albert", BOTH) else settings.get("num_labels", 2)
         )
-        cls = getattr(ref, stem + suffix, None) or getattr(ref, stem.removesuffix("Text") + suffix)
+        cls = getattr(ref, stem + suffix.replace("Table", ""), None) or getattr(ref, stem.removesuffix("Text") + suffix)
         model = cls(copy.deepcopy(config)).eval()
         widen(model)
         model.tie_weights()

@@ -16,6 +16,7 @@ from .auto import AutoModelForPreTraining as AutoModelForPreTraining
 from .auto import AutoModelForQuestionAnswering as AutoModelForQuestionAnswering
 from .auto import AutoModelForSeq2SeqLM as AutoModelForSeq2SeqLM
 from .auto import AutoModelForSequenceClassification as AutoModelForSequenceClassification
+from .auto import AutoModelForTableQuestionAnswering as AutoModelForTableQuestionAnswering
 from .auto import AutoModelForTokenClassification as AutoModelForTokenClassification
 from .auto import AutoProcessor as AutoProcessor
 from .auto import AutoTokenizer as AutoTokenizer
@@ -144,6 +145,8 @@ from .models.smollm3 import SmolLM3Config as SmolLM3Config
 from .models.smollm3 import SmolLM3Model as SmolLM3Model
 from .models.t5 import T5Config as T5Config
 from .models.t5 import T5Model as T5Model
+from .models.tapas import TapasConfig as TapasConfig
+from .models.tapas import TapasModel as TapasModel
 from .models.task import TaskModel
 from .models.xlm_roberta import XLMRobertaConfig as XLMRobertaConfig
 from .models.xlm_roberta import XLMRobertaModel as XLMRobertaModel
@@ -158,6 +161,7 @@ from .outputs import (
     SentenceOrderOutput,
     Seq2SeqLMOutput,
     SequenceClassifierOutput,
+    TableQuestionAnsweringOutput,
     TokenClassifierOutput,
 )
 from .outputs import ModelOutput as ModelOutput
@@ -308,6 +312,21 @@ class _SequenceClassifier(TaskModel):
         **inputs: Any,
     ) -> SequenceClassifierOutput: ...
 
+class _TableQuestionAnswering(TaskModel):
+    def __call__(
+        self,
+        input_ids: Tensor | None = ...,
+        attention_mask: Tensor | None = ...,
+        *,
+        labels: Tensor | None = ...,
+        aggregation_labels: Tensor | None = ...,
+        float_answer: Tensor | None = ...,
+        numeric_values: Tensor | None = ...,
+        numeric_values_scale: Tensor | None = ...,
+        table_mask: Tensor | None = ...,
+        **inputs: Any,
+    ) -> TableQuestionAnsweringOutput: ...
+
 class _TokenClassifier(TaskModel):
     def __call__(
         self,
@@ -424,6 +443,9 @@ class SmolLM3ForCausalLM(_CausalLM): ...
 class SmolLM3ForSequenceClassification(_SequenceClassifier): ...
 class T5ForConditionalGeneration(_Seq2SeqLM): ...
 class T5ForSequenceClassification(_SequenceClassifier): ...
+class TapasForMaskedLM(_MaskedLM): ...
+class TapasForQuestionAnswering(_TableQuestionAnswering): ...
+class TapasForSequenceClassification(_SequenceClassifier): ...
 class XLMRobertaForMaskedLM(_MaskedLM): ...
 class XLMRobertaForMultipleChoice(_MultipleChoice): ...
 class XLMRobertaForQuestionAnswering(_QuestionAnswering): ...

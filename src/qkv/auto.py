@@ -142,6 +142,10 @@ class AutoModelForDocumentQuestionAnswering(_AutoModel):
     families = ("layoutlm", "layoutlmv3", "lilt")
 
 
+class AutoModelForTableQuestionAnswering(_AutoModel):
+    suffix = ("ForTableQuestionAnswering", "TapasForQuestionAnswering")  # the head; how its public class is named
+
+
 class AutoModelForMultipleChoice(_AutoModel):
     suffix = ("ForMultipleChoice",)
 

@@ -67,6 +67,13 @@ class _SpanScores(ModelOutput):
 
 
 @dataclass
+class _CellScores(ModelOutput):
+    loss: "Tensor | None" = None  # (), if labels were given
+    logits: "Tensor | None" = None  # (B,T)
+    logits_aggregation: "Tensor | None" = None  # (B,A), if the model aggregates
+
+
+@dataclass
 class _PairScores(ModelOutput):
     loss: "Tensor | None" = None
     prediction_logits: "Tensor | None" = None  # (B,T,V)
@@ -163,6 +170,11 @@ class TokenClassifierOutput(_Observed, _Scores):
 @dataclass
 class QuestionAnsweringOutput(_Observed, _SpanScores):
     """Scores of tokens as the first and the last of an answer: start_logits and end_logits (B,T)."""
+
+
+@dataclass
+class TableQuestionAnsweringOutput(_Observed, _CellScores):
+    """Scores of tokens' cells as parts of an answer (B,T), and of operations on the cells (B,A)."""
 
 
 @dataclass

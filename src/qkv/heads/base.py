@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..config import Config
 from ..outputs import ModelOutput
 
-Scores = Tensor | dict[str, Tensor]  # logits, or scores by their names in `output`
+Scores = Tensor | dict[str, Tensor]  # logits, or scores by their names in `output`; others are for the loss only
 
 
 class TaskHead(nn.Module):

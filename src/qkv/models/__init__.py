@@ -32,5 +32,6 @@ FAMILIES = {
     "roberta": "roberta",
     "smollm3": "smollm3",
     "t5": "t5",
+    "tapas": "tapas",
     "xlm-roberta": "xlm_roberta",
 }

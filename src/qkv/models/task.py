@@ -140,8 +140,8 @@ class TaskModel(PreTrainedModel):
         scores = {"logits": found.view(-1, choices) if choices else found} if isinstance(found, Tensor) else found
         loss = head.total_loss(scores, targets, inputs) if targets else None
         fields = head.output.__dataclass_fields__
-        notes = {name: value for name, value in vars(body).items() if name in fields}
-        output = head.output(**{"loss": loss, **scores, **notes})
+        notes = {name: value for name, value in [*scores.items(), *vars(body).items()] if name in fields}
+        output = head.output(**{"loss": loss, **notes})
         return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
 
     def complete(self, inputs: dict[str, Any], targets: dict[str, Tensor]) -> dict[str, Any]:

@@ -51,8 +51,11 @@ class TextModel(BaseModel):
         output = self.output(x, **observed(notes, x))
         return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
 
-    def positions(self, x: Tensor, ids: Tensor | None) -> Tensor:
-        """Position ids (1,T) for token vectors (B,T,D), or (B,T) where they depend on the token ids (B,T)."""
+    def positions(self, x: Tensor, ids: Tensor | None) -> Tensor | None:
+        """Position ids (1,T) for token vectors (B,T,D), or (B,T) where they depend on the token ids (B,T).
+
+        None where they depend on other inputs, so that `encode` counts them.
+        """
         return torch.arange(x.shape[1], device=x.device)[None]
 
     def output(self, x: Tensor, **notes: Any) -> ModelOutput:

@@ -32,6 +32,7 @@ from .sentencepiece_families import (
     XLMRobertaTokenizer,
 )
 from .table import CLASSES, tokenizer_class
+from .tapas import TapasTokenizer
 
 # one implementation, two names
 AlbertTokenizerFast = AlbertTokenizer
@@ -100,6 +101,7 @@ __all__ = [
     "RobertaTokenizerFast",
     "T5Tokenizer",
     "T5TokenizerFast",
+    "TapasTokenizer",
     "TokenSpan",
     "XLMRobertaTokenizer",
     "XLMRobertaTokenizerFast",

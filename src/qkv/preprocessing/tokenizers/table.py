@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import families, layout
+from . import families, layout, tapas
 from . import sentencepiece_families as pieces
 from .base import PreTrainedTokenizer
 
@@ -40,6 +40,7 @@ _OWN: tuple[type[PreTrainedTokenizer], ...] = (
     *(pieces.T5Tokenizer, pieces.AlbertTokenizer, pieces.DebertaV2Tokenizer, pieces.LlamaTokenizer),
     *(pieces.GemmaTokenizer, families.DebertaTokenizer, pieces.BigBirdTokenizer),
     *(layout.LayoutLMv2Tokenizer, layout.LayoutLMv3Tokenizer, layout.LayoutXLMTokenizer),
+    tapas.TapasTokenizer,
 )
 _NAMED: dict[str, type[PreTrainedTokenizer]] = {cls.__name__: cls for cls in _OWN} | {
     f"{name}Tokenizer": cls for cls, names in _LIKE.items() for name in names.split()
@@ -70,6 +71,7 @@ BY_MODEL_TYPE: dict[str, type[PreTrainedTokenizer]] = {
         "LayoutLMv2": "layoutlmv2",
         "LayoutLMv3": "layoutlmv3 lilt",
         "LayoutXLM": "layoutxlm",
+        "Tapas": "tapas",
     }.items()
     for model_type in model_types.split()
 }

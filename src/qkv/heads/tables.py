@@ -194,7 +194,7 @@ class TableQuestionAnswering(TaskHead):
         counted = targets.get("table_mask", cells.row > 0)
         if c.use_gumbel_for_cells:
             temperature = logits.new_tensor(c.temperature)
-            chance = RelaxedBernoulli(temperature, logits=logits * temperature, validate_args=False).sample()
+            chance = RelaxedBernoulli(temperature, logits=logits * temperature, validate_args=False).rsample().detach()
         else:
             chance = logits.sigmoid()
         chance = chance / parts * counted.float()  # of a number in several tokens, shared by them
@@ -204,7 +204,7 @@ class TableQuestionAnswering(TaskHead):
         operations = scores["logits_aggregation"][:, 1:].float()
         if c.use_gumbel_for_aggregation:
             temperature = logits.new_tensor(c.aggregation_temperature)
-            shares = RelaxedOneHotCategorical(temperature, logits=operations, validate_args=False).sample()
+            shares = RelaxedOneHotCategorical(temperature, logits=operations, validate_args=False).rsample().detach()
         else:
             shares = (operations / c.aggregation_temperature).softmax(dim=-1)
         return (results * shares).sum(dim=1)

@@ -11,18 +11,20 @@ class Embeddings(Named):
 
     Args:
         vocab, dim: rows and width of the token table.
-        positions, segments: rows of the tables of learned positions and of segment types; 0 for none.
+        positions, segments: rows of the tables of learned positions and of segment types; 0 for none. Where a token has
+            more types than one, a module that makes one vector of them.
         proj, norm: applied to the sum, one after the other; nothing by default.
     """
 
     def __init__(
-        self, vocab: int, dim: int, *, positions: int = 0, segments: int = 0, proj: nn.Module | None = None,
+        self, vocab: int, dim: int, *, positions: int = 0, segments: int | nn.Module = 0, proj: nn.Module | None = None,
         norm: nn.Module | None = None, dropout: float = 0.0, padding_idx: int | None = None,
     ):  # fmt: skip
         super().__init__()
         self.token = nn.Embedding(vocab, dim, padding_idx)
         self.position = nn.Embedding(positions, dim) if positions else None
-        self.segment = nn.Embedding(segments, dim) if segments else None
+        tables = nn.Embedding(segments, dim) if isinstance(segments, int) and segments else segments
+        self.segment = tables if isinstance(tables, nn.Module) else None
         self.proj = proj or nn.Identity()
         self.norm = norm or nn.Identity()
         self.dropout = nn.Dropout(dropout)

@@ -24,7 +24,7 @@ class TapasConfig(BertConfig):
     model_type = "tapas"
 
     max_position_embeddings: int = 1024
-    type_vocab_size: int | list = 2  # unread: some files repeat the list below under this name
+    type_vocab_size: int | list = 2  # type: ignore[assignment]  # unread: some files repeat the list below under this name
     type_vocab_sizes: list = [3, 256, 256, 2, 256, 256, 10]  # rows of the table of each of TYPES
     reset_position_index_per_cell: bool = True
     max_num_rows: int = 64  # of a table whose cells are told apart; further ones count as the last
@@ -63,19 +63,19 @@ class TokenTypes(nn.ModuleList):
 
     def __init__(self, sizes: list[int], dim: int):
         super().__init__(nn.Embedding(size, dim) for size in sizes)
+        self.sizes = sizes
 
     def forward(self, types: Tensor) -> Tensor:
-        parts = [self.vectors(name, table, ids) for name, table, ids in zip(TYPES, self, types.unbind(-1), strict=True)]
-        return torch.stack(parts).sum(dim=0)
+        return torch.stack([self.vectors(kind, ids) for kind, ids in enumerate(types.unbind(-1))]).sum(dim=0)
 
-    def vectors(self, name: str, table: nn.Module, ids: Tensor) -> Tensor:
+    def vectors(self, kind: int, ids: Tensor) -> Tensor:
         try:
-            return table(ids)
+            return self[kind](ids)
         except IndexError:
-            rows, columns = (self[i].num_embeddings - 1 for i in (2, 1))
             raise ValueError(
-                f"token_type_ids hold {int(ids.min())}…{int(ids.max())} as tokens' {name}, of which this model knows "
-                f"0…{table.num_embeddings - 1}. Cut the table to {rows} rows and {columns} columns."
+                f"token_type_ids hold {int(ids.min())}…{int(ids.max())} as tokens' {TYPES[kind]}, of which this model "
+                f"knows 0…{self.sizes[kind] - 1}. Cut the table to {self.sizes[2] - 1} rows and {self.sizes[1] - 1} "
+                f"columns."
             ) from None
 
 
@@ -114,9 +114,9 @@ class TapasModel(TextModel):
             raise ValueError(f"config.type_vocab_sizes must have {len(TYPES)} numbers, got {c.type_vocab_sizes}.")
         self.embed = Embeddings(
             c.vocab_size, c.hidden_size, positions=c.max_position_embeddings, dropout=c.hidden_dropout_prob,
-            norm=nn.LayerNorm(c.hidden_size, c.layer_norm_eps), padding_idx=c.pad_token_id,
+            segments=TokenTypes(c.type_vocab_sizes, c.hidden_size), padding_idx=c.pad_token_id,
+            norm=nn.LayerNorm(c.hidden_size, c.layer_norm_eps),
         )  # fmt: skip
-        self.embed.segment = TokenTypes(c.type_vocab_sizes, c.hidden_size)
         self.layers = Layers(
             PostNormBlock(
                 Attention(c.hidden_size, c.num_attention_heads, dropout=c.attention_probs_dropout_prob),

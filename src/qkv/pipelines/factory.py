@@ -50,6 +50,12 @@ TASKS = {
         "AutoModelForTokenClassification",
         "dbmdz/bert-large-cased-finetuned-conll03-english",
     ),
+    "table-question-answering": Task(
+        "table_question_answering",
+        "TableQuestionAnsweringPipeline",
+        "AutoModelForTableQuestionAnswering",
+        "google/tapas-base-finetuned-wtq",
+    ),
     "text-generation": Task(
         "text_generation", "TextGenerationPipeline", "AutoModelForCausalLM", "openai-community/gpt2"
     ),
@@ -204,14 +210,16 @@ def tasks_of(names: list[str]) -> list[str]:
     """The tasks that published classes, such as BertForSequenceClassification, are for."""
     names = [name for name in names if not name.endswith("HeadsModel")]  # with heads that no task has
     bodies = [name for name in names if not name.endswith("HeadModel")]
-    return [
-        task
+    found = [
+        (len(suffix), task)
         for task, entry in TASKS.items()
         for suffix in getattr(auto, entry.model).suffix
         if entry.implied
         and any(name.endswith(suffix) for name in (bodies if suffix == "Model" else names))
         and getattr(auto, entry.model).is_for(names)
     ]
+    longest = max((length for length, _ in found), default=0)  # TapasForQuestionAnswering is about tables alone
+    return [task for length, task in found if length == longest]
 
 
 def _pipeline_class(task: str) -> type[Pipeline]:

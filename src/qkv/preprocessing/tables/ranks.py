@@ -30,7 +30,7 @@ def ranks(values: Mapping[int, Value]) -> dict[int, tuple[int, int]]:
     if key is None:
         return {}
     keys = {row: key(value) for row, value in values.items()}
-    order = {one: place for place, one in enumerate(sorted(set(keys.values())))}  # type: ignore[type-var]
+    order = {one: place for place, one in enumerate(sorted(set(keys.values())))}
     return {row: (order[one] + 1, len(order) - order[one]) for row, one in keys.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ FORMS = (
     'a dictionary of columns {"city": ["Bonn", "Ulm"], ...}, a list of rows as dictionaries, a list of lists of which '
     "the first is the header, or a DataFrame"
 )
+NOTHING = ("n/a", "?", "nan")  # what people write into cells without a value
 
 
 @dataclass(frozen=True)
@@ -86,3 +88,8 @@ def _text(cell: Any) -> str:
         return cell
     missing = cell is None or (isinstance(cell, float) and cell != cell) or str(cell) in ("NaT", "<NA>")
     return "" if missing else str(cell)
+
+
+def is_empty(cell: str) -> bool:
+    """Whether a cell says nothing: it has neither letter nor digit, or one of NOTHING."""
+    return cell.lower().strip() in NOTHING or re.search(r"[^\W_]", cell) is None

@@ -111,7 +111,7 @@ class Flat:
             relation |= {(row, column): how for row, how in relations(asked, values).items()}
         segments = [int(place >= self.start) for place in range(len(self.ids))]
         numbers = (self.spread(one) for one in (rank, inverse, relation))
-        return [list(types) for types in zip(segments, self.columns, self.rows, previous, *numbers, strict=True)]  # type: ignore[arg-type]
+        return [list(types) for types in zip(segments, self.columns, self.rows, previous, *numbers, strict=True)]
 
     def at(self, cells: Iterable[Sequence[int]]) -> list[int]:
         """1 for tokens of these cells, 0 for others. Raises: ValueError for a cell that is not shown."""

@@ -9,7 +9,17 @@ from typing import Any
 
 from qkv.errors import nearest, short
 
-from ..tables import Table, cell_chances, column_values, likely, numeric_values, read_table
+from ..tables import (
+    Answer,
+    Table,
+    cell_chances,
+    column_values,
+    is_empty,
+    likely,
+    numeric_values,
+    read_answers,
+    read_table,
+)
 from . import call
 from .arrays import to_lists
 from .batch import BatchEncoding
@@ -24,8 +34,6 @@ OWN: dict[str, Any] = {
 }  # fmt: skip
 DROPS = {"drop_rows_to_fit": True, "do_not_truncate": False}
 TEXTS_ONLY = ("is_split_into_words", "return_offsets_mapping", "return_overflowing_tokens")
-NOTHING = ("n/a", "?", "nan")  # what people write into cells without a value
-Answer = tuple[Sequence[Sequence[int]], Sequence[str]]  # (row, column) of its cells from 0, and their texts
 
 
 class TapasTokenizer(BertTokenizer):
@@ -94,11 +102,11 @@ class TapasTokenizer(BertTokenizer):
         if refused is not None:
             raise ValueError(f"{refused} is for texts. Where a table's tokens are from, token_type_ids say.")
         alone = queries is None or isinstance(queries, str)
-        asked = [queries or ""] if alone else list(queries)  # type: ignore[arg-type]
+        asked: list[str] = [queries or ""] if alone else list(queries)  # type: ignore[assignment, list-item]
         for i, question in enumerate(asked):
             if not isinstance(question, str):
                 raise TypeError(f"queries[{i}] is {short(question)}. Expected a question (str) or a list of them.")
-        answers = _answers(answer_coordinates, answer_text, None if alone else len(asked))
+        answers = read_answers(answer_coordinates, answer_text, None if alone else len(asked))
         rows = self._encoded(read_table(table), asked, answers, complete)
         kind = complete["padding"]
         if alone and kind is True and (complete["max_length"], complete["pad_to_multiple_of"]) != (None, None):
@@ -118,19 +126,19 @@ class TapasTokenizer(BertTokenizer):
 
     encode_plus = batch_encode_plus = __call__  # type: ignore[assignment]
 
-    def tokenize(  # type: ignore[override]
+    def tokenize(
         self, text: str, pair: str | None = None, add_special_tokens: bool = False, **options: Any
     ) -> list[str]:
         """The tokens of a question, or of a cell, as strings."""
         return self.convert_ids_to_tokens(self._pieces([text])[0].ids)
 
-    def build_inputs_with_special_tokens(  # type: ignore[override]
+    def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
         """Ids of a question and of a table with the special ids."""
         return [self.cls_token_id, *token_ids_0, self.sep_token_id, *(token_ids_1 or ())]
 
-    def get_special_tokens_mask(  # type: ignore[override]
+    def get_special_tokens_mask(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None, already_has_special_tokens: bool = False
     ) -> list[int]:
         """1 for special ids, 0 for those of the question and the table."""
@@ -226,10 +234,10 @@ class TapasTokenizer(BertTokenizer):
         special = re.compile("|".join(map(re.escape, sorted(known, key=len, reverse=True))))
         parts = {text: _split(special, text) for text in dict.fromkeys(texts)}
         words = list(dict.fromkeys(part for found in parts.values() for part in found if part not in known))
-        plain = [unicodedata.normalize("NFC", word) for word in words if not _is_empty(word)]
+        plain = [unicodedata.normalize("NFC", word) for word in words if not is_empty(word)]
         encodings = iter(self._engine.encode(plain, Settings(), special=False) if plain else ())
         empty = self.additional_special_tokens[0]
-        tokens = {word: [empty] if _is_empty(word) else next(encodings).tokens for word in words}
+        tokens = {word: [empty] if is_empty(word) else next(encodings).tokens for word in words}
         tokens |= {token: [token] for token in known}
         found = {text: [token for part in pieces for token in tokens[part]] for text, pieces in parts.items()}
         pieces = {text: Piece.of(self.convert_tokens_to_ids(one), one) for text, one in found.items()}
@@ -245,10 +253,6 @@ def _split(special: re.Pattern[str], text: str) -> list[str]:
     return [part for part in [*parts, text[at:]] if part]
 
 
-def _is_empty(text: str) -> bool:
-    return text.lower().strip() in NOTHING or re.search(r"[^\W_]", text) is None
-
-
 def _drops(truncation: Any) -> bool:
     value = getattr(truncation, "value", truncation)  # enumerations of other libraries
     if value is None or isinstance(value, bool):
@@ -256,19 +260,3 @@ def _drops(truncation: Any) -> bool:
     if value not in DROPS:
         raise ValueError(f"truncation={short(value)} is not known. Use True, False or {nearest(value, DROPS, 2)}.")
     return DROPS[value]
-
-
-def _answers(coordinates: Any, texts: Any, count: int | None) -> list[Answer | None]:
-    """The answer of each of `count` questions, or of a lone one if that is None."""
-    if not coordinates and not texts:
-        return [None] * (1 if count is None else count)
-    if not coordinates or not texts:
-        raise ValueError("answers need both answer_coordinates, (row, column) pairs from 0, and answer_text.")
-    if count is None:
-        return [(coordinates, texts)]
-    if len(coordinates) != count or len(texts) != count:
-        raise ValueError(
-            f"there are {count} questions, but {len(coordinates)} answer_coordinates and {len(texts)} answer_text: "
-            f"give a list of (row, column) pairs and one of texts for each."
-        )
-    return [None if pair[0] is None else pair for pair in zip(coordinates, texts, strict=True)]

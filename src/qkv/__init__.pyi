@@ -174,6 +174,7 @@ from .pipelines.feature_extraction import FeatureExtractionPipeline as FeatureEx
 from .pipelines.fill_mask import FillMaskPipeline as FillMaskPipeline
 from .pipelines.question_answering import QuestionAnsweringPipeline as QuestionAnsweringPipeline
 from .pipelines.sentence_similarity import SentenceSimilarityPipeline as SentenceSimilarityPipeline
+from .pipelines.table_question_answering import TableQuestionAnsweringPipeline as TableQuestionAnsweringPipeline
 from .pipelines.text_classification import TextClassificationPipeline as TextClassificationPipeline
 from .pipelines.text_generation import TextGenerationPipeline as TextGenerationPipeline
 from .pipelines.text_ranking import TextRankingPipeline as TextRankingPipeline

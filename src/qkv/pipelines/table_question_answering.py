@@ -83,47 +83,38 @@ class TableQuestionAnsweringPipeline(Pipeline):
 
         Raises: ValueError for a table that is too wide, or too long where it may not be cut.
         """
-        sizes, tokenizer = self.model.config.type_vocab_sizes, self.tokenizer
-        columns, most = (
-            min(tokenizer.max_column_id, sizes[1]) - 1,
-            min(tokenizer.max_row_id, *sizes[2:3], *sizes[4:6]) - 1,
-        )
+        sizes, tokenizer, limit = self.model.config.type_vocab_sizes, self.tokenizer, self.limit
+        columns, most = min(tokenizer.max_column_id, sizes[1]) - 1, min(tokenizer.max_row_id, sizes[2], *sizes[4:6]) - 1
         if len(table.header) > columns:
             raise ValueError(
                 f"the table has {len(table.header)} columns, and this model reads {columns}. Leave out those that the "
                 f"question is not about."
             )
-        shown, limit = table.head(most), self.limit
+        shown = table.head(most)
         whole = tokenizer(shown, questions)
         rows = []
         for i, question in enumerate(questions):
             row = {name: column[i] for name, column in whole.items()}
             length = len(row["input_ids"])
             if length > limit or tokenizer.cell_trim_length >= 0:
-                encoded = tokenizer(shown, question, truncation=True, max_length=limit)
-                row = dict(encoded)
+                bound = {"max_length": limit} if limit < tokenizer.model_max_length else {}
+                row = dict(tokenizer(shown, question, truncation=True, **bound))
             if len(row["input_ids"]) < length or len(shown.rows) < len(table.rows):
                 read = max((types[2] for types in row["token_type_ids"]), default=0)
-                self.cutting(table, read, len(row["input_ids"]) < length, options, cut)
+                cut.append(self.reading(table, read, options))
             rows.append(row | {"table": table, "turn": i if options.sequential else 0})
         return rows
 
-    def cutting(self, table: Table, read: int, words: bool, options: Any, cut: list[str]) -> None:
-        rows = len(table.rows)
-        parts = (
-            "all rows without the ends of long cells" if words and read == rows else f"the first {read} of {rows} rows"
-        )
-        if not read:
-            raise ValueError(
-                f"no row of the table fits beside the question and its header into the {self.limit} tokens this model "
-                f"reads. Leave out columns, or ask in fewer words."
-            )
+    def reading(self, table: Table, read: int, options: Any) -> str:
+        """How much is read of a table that is too long. Raises: ValueError if the options do not allow to cut it."""
+        rows, columns = len(table.rows), len(table.header)
+        part = "the beginnings of its cells" if read == rows else f"the first {read} rows" if read else "the header"
         if options.truncation is not None and options.truncation not in CUTS:
             raise ValueError(
-                f"a table of {rows} rows and {len(table.header)} columns is too long for the {self.limit} tokens this "
-                f"model reads, which would be {parts}. Pass truncation=True to cut it."
+                f"a table of {rows} rows and {columns} columns is too long for this model, which would read {part}. "
+                f"Pass truncation=True to cut it."
             )
-        cut.append(f"of a table of {rows} rows and {len(table.header)} columns it reads {parts}")
+        return f"of a table of {rows} rows and {columns} columns it reads only {part}"
 
     def _forward(self, rows: list[Row], options: Any) -> list[Any]:
         """What is kept of each row; those of a conversation wait for the answer to the one before."""
@@ -174,11 +165,11 @@ def _told(row: Row, cells: list[Cell]) -> Row:
 
 def _table_and_questions(item: Any) -> tuple[Table, list[str]]:
     """Raises: TypeError or ValueError for what has no table with cells, or no question."""
-    if not isinstance(item, Mapping) or item.get("table") is None or item.get("query") is None:
-        missing = "query" if hasattr(item, "itertuples") or isinstance(item, Mapping) and "table" in item else "table"
+    missing = [name for name in ("table", "query") if not isinstance(item, Mapping) or item.get(name) is None]
+    if missing:
         raise ValueError(
-            f"table-question-answering takes {FORM}, or pipe(table=table, query=query); there is no {missing} in "
-            f"{type(item).__name__}: {short(item, 100)}."
+            f"table-question-answering takes {FORM}, or pipe(table=table, query=query); there is no "
+            f"{' and no '.join(missing)} in {type(item).__name__}: {short(item, 100)}."
         )
     table, query = read_table(item["table"]), item["query"]
     if not table.rows or not table.header:

@@ -206,8 +206,8 @@ class TapasTokenizer(BertTokenizer):
         limit = options["max_length"]
         if limit is not None and len(flat.ids) > limit:
             raise ValueError(
-                f"the question and the table, or what cannot be cut of it, have {len(flat.ids)} tokens, more than "
-                f"max_length={limit}. Pass truncation=True, ask in fewer words, or give fewer columns."
+                f"the question and {'header' if options['truncation'] else 'table'} have {len(flat.ids)} tokens, "
+                f"more than {limit} (max_length). Ask in fewer words, give fewer columns, or cut: truncation=True."
             )
         data: dict[str, Any] = {"input_ids": flat.ids}
         previous, own = answers

@@ -6,7 +6,9 @@ import torch
 
 EMPTY = {"allow_empty_column_selection": True}
 BOTH = {"num_aggregation_labels": 4} | EMPTY
-WEAK = BOTH | {"use_answer_as_supervision": True, "cell_selection_preference": 0.5, "huber_loss_delta": 3.0}
+WEAK = BOTH | {"use_answer_as_supervision": True, "cell_selection_preference": 0.5}
+WEAK |= {"huber_loss_delta": 3.0, "temperature": 8.0}
+ALL = {"select_one_column": False, "aggregation_temperature": 50.0}  # so that each cell and operation counts
 MEANS = ("ratio", "first_order", "second_order")
 LOSSES: list[dict[str, Any]] = [
     {"num_aggregation_labels": 0, "aggregation_labels": None},
@@ -32,7 +34,7 @@ LOSSES: list[dict[str, Any]] = [
         for more in (
             {"cell_selection_preference": 0.999}, {"cell_selection_preference": 0.0}, {"answer_loss_cutoff": 2.0},
             {"answer_loss_importance": 0.3}, {"use_normalized_answer_loss": True}, {"huber_loss_delta": 100.0},
-            *({"average_approximation_function": how, "aggregation_temperature": 50.0} for how in MEANS),
+            *(ALL | {"average_approximation_function": how} for how in MEANS),
             {"use_normalized_answer_loss": True, "answer_loss_cutoff": 0.2},
         )
     ),

@@ -20,11 +20,12 @@ FOLDERS = {  # lines of Python at most
     "heads": 600,
     "layers": 1500,
     "models": 4700,
-    "pipelines": 3400,
+    "pipelines": 3700,
     "preprocessing": 6300,  # with pictures, their processors, boxes of words, and tables
     "viz": 370,
 }
 FILES = {  # where a file may differ from its folder's cap
+    "outputs.py": 280,  # a class for each task
     "models/longformer.py": 260,  # two kinds of attention, and what weights of windows mean
     "models/deberta_v2.py": 200,  # the only attention of its kind
     "models/loading.py": 260,  # with parts that a file may lack left out

@@ -22,9 +22,17 @@ def test_tokens_boxes_and_labels(name, own, i):
     found = getattr(qkv, name)(**files, **OWN[own])(**given, **call)
     assert found.keys() == expected.keys()
     for key, value in expected.items():
-        ours = [list(map(list, row)) for row in found[key]] if key == "offset_mapping" and i != 6 else found[key]
-        ours = list(map(list, ours)) if key == "offset_mapping" and i == 6 else ours
+        ours = json.loads(json.dumps(found[key]))
+        if key == "labels" and not own and name == "LayoutLMv3Tokenizer":
+            many = isinstance(value[0], list)
+            rows = [once(row, found.word_ids(i)) for i, row in enumerate(value if many else [value])]
+            value = rows if many else rows[0]
         assert ours == value, key
+
+
+def once(labels, words):
+    """One label for a word: 4.57.6 gives one to each token of a word's first letter where that has several, 5.x one."""
+    return [-100 if i and words[i] == words[i - 1] else label for i, label in enumerate(labels)]
 
 
 def test_question_tokens_are_never_labelled():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from tokenizers import Encoding, Tokenizer
 
@@ -28,6 +28,7 @@ class PageTokenizer(PreTrainedTokenizer):
     pad_token_box: Box
     pad_token_label: int
     only_label_first_subword: bool
+    splits_letters: ClassVar[bool] = False  # whether several tokens may be of a word's first letter: one is labelled
     words_need_prefix_space = False
 
     def _configure(self, rust: Tokenizer, options: dict[str, Any]) -> None:
@@ -94,16 +95,16 @@ class PageTokenizer(PreTrainedTokenizer):
 
     def _labels(self, encoding: Encoding, labels: list[int], paired: bool) -> list[int]:
         found: list[int] = []
-        empty = None  # the word that has begun with a token of no characters
-        rows = zip(encoding.offsets, encoding.word_ids, encoding.sequence_ids, strict=True)
-        for offset, word, sequence in rows:
-            begins = offset[0] == 0 and (empty is None or word != empty)
+        before: Any = None
+        for offset, *place in zip(encoding.offsets, encoding.word_ids, encoding.sequence_ids, strict=True):
+            word, sequence = place
+            begins = offset[0] == 0 and not (self.splits_letters and place == before)
             of_page = not (paired and sequence == 0)
             if word is not None and of_page and (begins or not self.only_label_first_subword):
                 found.append(labels[word])
             else:
                 found.append(self.pad_token_label)
-            empty = word if offset == (0, 0) else None
+            before = place
         return found
 
 
@@ -116,6 +117,7 @@ class LayoutLMv2Tokenizer(PageTokenizer, BertTokenizer):
 class LayoutLMv3Tokenizer(PageTokenizer, RobertaTokenizer):
     """RoBERTa's BPE over the words of a page, each with the space before it."""
 
+    splits_letters = True
     defaults = {**RobertaTokenizer.defaults, **PAGE, "sep_token_box": EMPTY, "add_prefix_space": True}
 
 

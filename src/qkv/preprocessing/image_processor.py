@@ -139,6 +139,9 @@ class LayoutLMv3ImageProcessor(ImageProcessor):
     preprocess = __call__
 
 
+LayoutLMv3FeatureExtractor = LayoutLMv3ImageProcessorFast = LayoutLMv3ImageProcessor  # other names of the field
+
+
 def pixels(picture: Any, fields: dict[str, Any]) -> np.ndarray:
     """A picture (PIL.Image, RGB) as numbers (C,H,W)."""
     if fields["do_resize"]:

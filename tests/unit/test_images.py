@@ -7,6 +7,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from qkv import AutoImageProcessor, ImageProcessor, LayoutLMv3ImageProcessor, load_image
@@ -173,3 +175,19 @@ def test_words_of_a_picture(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pytesseract", None)
     with pytest.raises(ImportError, match="word_boxes=.*ocr=.*pip install pytesseract"):
         ocr.read_words(picture)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
+    st.floats(0.05, 1),
+)
+def test_any_damage_is_a_picture_or_a_value_error(form, changes, kept):
+    content = bytearray(encoded(Image.fromarray(PICTURE), form))
+    for place, value in changes:
+        content[int(place * len(content))] = value
+    try:
+        assert load_image(bytes(content[: int(kept * len(content))])).mode == "RGB"
+    except ValueError as error:
+        assert len(str(error)) < 400

@@ -9,6 +9,7 @@ from commands import failed, on_terminal, qkv
 from qkv.pipelines.factory import TASKS
 from tiny import configure, make
 from tiny_sentence import make_cross_encoder
+from tiny_tables import make_tables
 
 TEXTS = ["the film was terrible. not very good at all", "it was great"]
 NLI = {"entailment": 0, "neutral": 1, "contradiction": 2}
@@ -103,6 +104,28 @@ def test_a_terminal_shows_the_text_marked(models):
 def test_an_option_that_is_missing_is_named_before_a_model_is_loaded(task, given, say):
     assert task in TASKS or task == "ner"
     failed(qkv("run", task, "-m", "/nowhere", *given), 2, say)
+
+
+def test_questions_about_a_table(tmp_path):
+    (tmp_path / "table.csv").write_text("film,1\nyes,12\nno,3\n")
+    about = (
+        "run",
+        "table-question-answering",
+        "-m",
+        make_tables(tmp_path / "model"),
+        "--table",
+        tmp_path / "table.csv",
+    )
+    one = lines(qkv(*about, "what 1"))
+    assert len(one) == 1 and one[0][-1] == "what 1"
+    both = json.loads(qkv(*about, "what 1", "what film", "--json").stdout)
+    assert [row["input"] for row in both] == ["what 1", "what film"]
+    assert both[0]["result"][0]["answer"] == one[0][0]
+    (tmp_path / "table.csv").write_text("film,1\n" + "yes,12\n" * 30)
+    cut = qkv(*about, "what 1")
+    assert "--truncation" in cut.stderr and cut.exit_code == 0
+    assert qkv(*about, "what 1", "--truncation").stderr == ""
+    failed(qkv(*about, "what 1", "--no-truncation"), 1, "30 rows")
 
 
 @pytest.mark.parametrize(

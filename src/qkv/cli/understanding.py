@@ -128,7 +128,7 @@ class Tables(Form):
     def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
         if "table" not in given:
             raise typer.BadParameter("name the table: --table FILE, with the columns' names in its first line")
-        return {}
+        return {name: value for name, value in given.items() if name != "table"}
 
     def asked(self, item: Any, given: dict[str, Any]) -> Any:
         return {"table": _table(Path(given["table"])), "query": item}
@@ -149,8 +149,8 @@ def _json(name: str) -> Any:
         raise ValueError(f"{short(name)} is not JSON; it should be a list of [word, [x0, y0, x1, y1]].") from None
 
 
-def _table(path: Path) -> dict[str, list[str]]:
-    """The columns of a .csv or .tsv file. Raises: ValueError for one without a header, or with ragged rows."""
+def _table(path: Path) -> list[list[str]]:
+    """The header and rows of a .csv or .tsv file. Raises: ValueError for one without them, or with ragged rows."""
     with open(path, encoding="utf-8-sig", newline="") as stream:
         rows = list(csv.reader(stream, delimiter="\t" if path.suffix.lower() == ".tsv" else ","))
     if len(rows) < 2:
@@ -159,7 +159,7 @@ def _table(path: Path) -> dict[str, list[str]]:
     ragged = next((i for i, row in enumerate(cells, 2) if len(row) != len(header)), None)
     if ragged is not None:
         raise ValueError(f"line {ragged} of {short(str(path))} has {len(cells[ragged - 2])} cells, not {len(header)}.")
-    return {name: [row[i] for row in cells] for i, name in enumerate(header)}
+    return rows
 
 
 ENTITIES = Spans(
@@ -181,6 +181,7 @@ UNDERSTANDING: dict[str, Form] = {
         fields=("image",), columns=("answer", "score"), options=("question", "boxes", "top_k"), window=16
     ),
     "table-question-answering": Tables(
-        fields=("question",), columns=("answer", "aggregator", "cells"), options=("table",), window=16
+        fields=("question",), columns=("answer", "aggregator", "cells"), options=("table", "truncation"),
+        window=16, unwraps=True,
     ),
 }  # fmt: skip

@@ -61,11 +61,11 @@ def spans(text: str) -> dict[Span, list[Value]]:
         date = read_date(text[start:end])
         if date is not None:
             found.setdefault((start, end), []).append(date)
-    chosen: list[Span] = []
-    for start, end in sorted(found, key=lambda span: (span[0] - span[1], span[0])):  # the longest first
-        if not any(first <= start and end <= last for first, last in chosen):
-            chosen.append((start, end))
-    return {span: found[span] for span in sorted(chosen, key=lambda span: span[0])}
+    chosen, reached = {}, 0
+    for start, end in sorted(found, key=lambda span: (span[0], -span[1])):  # what contains others comes before them
+        if end > reached:
+            chosen[start, end], reached = found[start, end], end
+    return chosen
 
 
 def read_number(text: str) -> float | None:

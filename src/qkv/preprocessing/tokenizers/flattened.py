@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from qkv.errors import short
 
@@ -50,7 +51,8 @@ class Sheet:
         Args:
             trim: at 0 or more, cells have so many tokens at most, and rows go before any more is cut.
         """
-        most = min(self.most, trim) if trim >= 0 else self.most
+        most = min(self.most, max(budget, 0) + 1)  # a cell of more tokens than the budget is cut anyway
+        most = min(most, trim) if trim >= 0 else most
         costs = [_costs(pieces, most) for pieces in self.grid[: rows + 1]]
         total = [sum(column) for column in zip(*costs, strict=True)]  # of all, with up to 1, 2, ... tokens of each cell
         while True:
@@ -70,7 +72,7 @@ def _costs(pieces: list[Piece], most: int) -> list[int]:
         for begin in piece.begins:
             if begin <= most:
                 begins[begin] += 1
-    return [sum(begins[: count + 1]) for count in range(most + 1)]
+    return list(accumulate(begins))
 
 
 class Flat:

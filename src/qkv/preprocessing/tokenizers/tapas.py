@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qkv.errors import nearest, short
+from qkv.errors import short
 
 from ..tables import (
     Answer,
@@ -32,7 +32,7 @@ OWN: dict[str, Any] = {
     "cell_trim_length": -1, "strip_column_names": False, "update_answer_coordinates": False,
     "min_question_length": None, "max_question_length": None, **dict.fromkeys(LIMITS),
 }  # fmt: skip
-DROPS = {"drop_rows_to_fit": True, "do_not_truncate": False}
+DROPS = {True: True, "drop_rows_to_fit": True, False: False, "do_not_truncate": False}
 TEXTS_ONLY = ("is_split_into_words", "return_offsets_mapping", "return_overflowing_tokens")
 
 
@@ -164,8 +164,6 @@ class TapasTokenizer(BertTokenizer):
             return (chosen,)
         return chosen, [max(range(len(row)), key=row.__getitem__) for row in to_lists(logits_agg)]
 
-    # ---------------------------------------------------------------------------------------------- inside
-
     def _encoded(
         self, table: Table, asked: list[str], answers: list[Answer | None], options: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
@@ -231,8 +229,8 @@ class TapasTokenizer(BertTokenizer):
     def _pieces(self, texts: Sequence[str]) -> list[Piece]:
         """The tokens of each text; special ones that stand in it are kept, and "[EMPTY]" is for what says nothing."""
         known = self.get_added_vocab()
-        special = re.compile("|".join(map(re.escape, sorted(known, key=len, reverse=True))))
-        parts = {text: _split(special, text) for text in dict.fromkeys(texts)}
+        special = re.compile(f"({'|'.join(map(re.escape, sorted(known, key=len, reverse=True)))})")
+        parts = {text: [part for part in special.split(text) if part] for text in dict.fromkeys(texts)}
         words = list(dict.fromkeys(part for found in parts.values() for part in found if part not in known))
         plain = [unicodedata.normalize("NFC", word) for word in words if not is_empty(word)]
         encodings = iter(self._engine.encode(plain, Settings(), special=False) if plain else ())
@@ -244,19 +242,8 @@ class TapasTokenizer(BertTokenizer):
         return [pieces[text] for text in texts]
 
 
-def _split(special: re.Pattern[str], text: str) -> list[str]:
-    """The special tokens of a text and what is between them."""
-    parts, at = [], 0
-    for match in special.finditer(text):
-        parts += [text[at : match.start()], match.group()]
-        at = match.end()
-    return [part for part in [*parts, text[at:]] if part]
-
-
 def _drops(truncation: Any) -> bool:
     value = getattr(truncation, "value", truncation)  # enumerations of other libraries
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    if value not in DROPS:
-        raise ValueError(f"truncation={short(value)} is not known. Use True, False or {nearest(value, DROPS, 2)}.")
-    return DROPS[value]
+    if value is not None and value not in DROPS:
+        raise ValueError(f"truncation={short(value)} is not known. Use True, False or 'drop_rows_to_fit'.")
+    return value is not None and DROPS[value]

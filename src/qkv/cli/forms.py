@@ -13,6 +13,7 @@ class Form:
     options: names in options.OPTIONS of those that it has beside what all tasks have.
     wide: the column that is read as a text: on a terminal it gets the room, and lines.
     window: inputs between two steps of the bar: enough to fill batches of similar length.
+    files: whether an argument is the name of a file that the task reads.
     unwraps: whether the pipeline gives the result of a list of one input without a list around it.
     marked: whether a terminal shows the text with the spans of its result marked, in place of a table.
     """
@@ -22,6 +23,7 @@ class Form:
     options: tuple[str, ...] = ()
     wide: str = ""
     window: int = 256
+    files: bool = False
     unwraps: bool = False
     marked: bool = False
 

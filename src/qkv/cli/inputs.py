@@ -44,7 +44,7 @@ def read(texts: list[str], file: str | None, column: str | None, form: Form) -> 
     if texts and file is not None:
         raise typer.BadParameter("give inputs as arguments or with --file, not both")
     if texts:
-        _check_arguments(texts)
+        _check_arguments(texts, form)
         return Source((form.make({form.fields[0]: text}) for text in texts), len(texts))
     if file is None and sys.stdin.isatty():
         raise typer.BadParameter("no input. Give texts as arguments, --file FILE, or pipe lines in")
@@ -53,13 +53,14 @@ def read(texts: list[str], file: str | None, column: str | None, form: Form) -> 
     return Source(chain(first, items), _count(file) if first else 0)
 
 
-def _check_arguments(texts: list[str]) -> None:
+def _check_arguments(texts: list[str], form: Form) -> None:
     for text in texts:
         try:
             text.encode()
         except UnicodeEncodeError:
             raise ValueError(f"the argument {short(text)} is not UTF-8.") from None
-    if len(texts) == 1 and len(texts[0]) < 200 and "." in texts[0] and Path(texts[0]).is_file():
+    likely = len(texts) == 1 and len(texts[0]) < 200 and "." in texts[0] and not form.files
+    if likely and Path(texts[0]).is_file():
         say("warning", f"{texts[0]} is taken as a text. For what the file holds, type: --file {texts[0]}")
 
 

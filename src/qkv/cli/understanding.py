@@ -178,7 +178,7 @@ UNDERSTANDING: dict[str, Form] = {
     "text-ranking": Ranks(columns=("score",), options=("query",)),
     "feature-extraction": Vectors(),
     "document-question-answering": Pages(
-        fields=("image",), columns=("answer", "score"), options=("question", "boxes", "top_k"), window=16
+        fields=("image",), columns=("answer", "score"), options=("question", "boxes", "top_k"), window=16, files=True
     ),
     "table-question-answering": Tables(
         fields=("question",), columns=("answer", "aggregator", "cells"), options=("table", "truncation"),

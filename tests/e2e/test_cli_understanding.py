@@ -4,10 +4,12 @@ import json
 import re
 
 import pytest
+from PIL import Image
 
 from commands import failed, on_terminal, qkv
 from qkv.pipelines.factory import TASKS
 from tiny import configure, make
+from tiny_pages import make_pages
 from tiny_sentence import make_cross_encoder
 from tiny_tables import make_tables
 
@@ -135,3 +137,18 @@ def test_questions_about_a_table(tmp_path):
 def test_a_table_that_is_none(text, say, tmp_path):
     (tmp_path / "table.csv").write_text(text)
     failed(qkv("run", "table-question-answering", "-m", "x", "--table", tmp_path / "table.csv", "how many?"), 1, say)
+
+
+def test_questions_about_a_table_and_a_page(tmp_path):
+    (tmp_path / "table.csv").write_text("month,sales\nMay,10\nJune,20\n")
+    tables = ("run", "table-question-answering", "-m", make_tables(tmp_path / "t"), "--table", tmp_path / "table.csv")
+    two = lines(qkv(*tables, "how many?", "what is it"))
+    assert [row[-1] for row in two] == ["how many?", "what is it"] and lines(qkv(*tables, "how many?")) == two[:1]
+    Image.new("RGB", (40, 30), "white").save(tmp_path / "page.png")
+    (tmp_path / "words.json").write_text(json.dumps([["film", [10, 10, 60, 30]], ["good", [10, 40, 60, 60]]]))
+    pages = ("run", "document-question-answering", "-m", make_pages(tmp_path / "p"), "--question", "is it good?")
+    found = lines(qkv(*pages, "--boxes", tmp_path / "words.json", tmp_path / "page.png"))
+    assert set(found[0][0].split()) <= {"film", "good"}
+    failed(qkv(*pages, tmp_path / "no.png"), 1, "no.png")
+    (tmp_path / "words.json").write_text("film")
+    failed(qkv(*pages, "--boxes", tmp_path / "words.json", tmp_path / "page.png"), 1, "not JSON")

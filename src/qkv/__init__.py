@@ -151,7 +151,7 @@ _HOMES = {
         "LayoutLMTokenizerFast LayoutLMv2Tokenizer LayoutLMv2TokenizerFast LayoutLMv3Tokenizer "
         "LayoutLMv3TokenizerFast LayoutXLMTokenizer LayoutXLMTokenizerFast LlamaTokenizer LlamaTokenizerFast "
         "LongformerTokenizer LongformerTokenizerFast MPNetTokenizer MPNetTokenizerFast PreTrainedTokenizer "
-        "PreTrainedTokenizerFast RobertaTokenizer RobertaTokenizerFast T5Tokenizer T5TokenizerFast "
+        "PreTrainedTokenizerFast RobertaTokenizer RobertaTokenizerFast T5Tokenizer T5TokenizerFast TapasTokenizer "
         "XLMRobertaTokenizer XLMRobertaTokenizerFast"
     ),
     "seed": "set_seed",
@@ -229,10 +229,10 @@ __all__ = [
     "SuppressTokensLogitsProcessor", "SynthIDTextWatermarkLogitsProcessor", "SynthIDTextWatermarkingConfig",
     "T5Config", "T5ForConditionalGeneration", "T5ForSequenceClassification", "T5Model", "T5Tokenizer",
     "T5TokenizerFast", "TableQuestionAnsweringPipeline", "TapasConfig", "TapasForMaskedLM",
-    "TapasForQuestionAnswering", "TapasForSequenceClassification", "TapasModel", "TemperatureLogitsWarper",
-    "TextClassificationPipeline", "TextGenerationPipeline", "TextIteratorStreamer", "TextRankingPipeline",
-    "TextStreamer", "TokenClassificationPipeline", "TopHLogitsWarper", "TopKLogitsWarper", "TopPLogitsWarper",
-    "TypicalLogitsWarper", "UnbatchedClassifierFreeGuidanceLogitsProcessor", "WatermarkDetector",
+    "TapasForQuestionAnswering", "TapasForSequenceClassification", "TapasModel", "TapasTokenizer",
+    "TemperatureLogitsWarper", "TextClassificationPipeline", "TextGenerationPipeline", "TextIteratorStreamer",
+    "TextRankingPipeline", "TextStreamer", "TokenClassificationPipeline", "TopHLogitsWarper", "TopKLogitsWarper",
+    "TopPLogitsWarper", "TypicalLogitsWarper", "UnbatchedClassifierFreeGuidanceLogitsProcessor", "WatermarkDetector",
     "WatermarkDetectorOutput", "WatermarkLogitsProcessor", "WatermarkingConfig", "XLMRobertaConfig",
     "XLMRobertaForMaskedLM", "XLMRobertaForMultipleChoice", "XLMRobertaForQuestionAnswering",
     "XLMRobertaForSequenceClassification", "XLMRobertaForTokenClassification", "XLMRobertaModel",

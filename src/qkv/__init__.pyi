@@ -204,6 +204,7 @@ from .preprocessing.tokenizers import MPNetTokenizer as MPNetTokenizer
 from .preprocessing.tokenizers import PreTrainedTokenizer as PreTrainedTokenizer
 from .preprocessing.tokenizers import RobertaTokenizer as RobertaTokenizer
 from .preprocessing.tokenizers import T5Tokenizer as T5Tokenizer
+from .preprocessing.tokenizers import TapasTokenizer as TapasTokenizer
 from .preprocessing.tokenizers import XLMRobertaTokenizer as XLMRobertaTokenizer
 from .seed import set_seed as set_seed
 

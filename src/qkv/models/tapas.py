@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..heads import Pooler, SequenceClassifier, TableQuestionAnswering
 from ..keymap import KeyMap
 from ..layers import MLP, Attention, Embeddings, Layers, PostNormBlock
-from ..layers.masks import additive, padding_mask
+from ..layers.masks import spreading_mask
 from .bert import BertConfig, BertModel
 from .task import Head
 from .text import TextModel
@@ -148,10 +148,7 @@ class TapasModel(TextModel):
             )
         if positions is None:
             positions = places_in_cells(types).clamp(max=self.config.max_position_embeddings - 1)
-        mask = padding_mask(mask)
-        if mask is not None and mask.dtype == torch.bool and not mask.is_meta and not mask.any(dim=-1).all():
-            mask = additive(mask, x.new_zeros(1, 1, 1, 1))  # rows of nothing but padding spread evenly
-        return self.layers(self.embed(x, positions, types), mask)
+        return self.layers(self.embed(x, positions, types), spreading_mask(mask, x.dtype))
 
 
 def places_in_cells(types: Tensor) -> Tensor:

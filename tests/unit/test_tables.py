@@ -14,6 +14,7 @@ from qkv import (
     AutoModelForTableQuestionAnswering,
     AutoTokenizer,
     BertConfig,
+    BertTokenizer,
     TapasConfig,
     TapasForQuestionAnswering,
     pipeline,
@@ -190,6 +191,11 @@ def test_the_task_is_read_from_the_model(folder, pipe):
     assert isinstance(AutoModelForTableQuestionAnswering.from_pretrained(folder), TapasForQuestionAnswering)
     with pytest.raises(ValueError, match="no such head"):
         AutoModelForTableQuestionAnswering.from_config(BertConfig())
+
+
+def test_a_tokenizer_of_texts_is_refused(folder, pipe):
+    with pytest.raises(TypeError, match="TapasTokenizer"):
+        pipeline("table-question-answering", model=pipe.model, tokenizer=BertTokenizer(folder / "vocab.txt"))
 
 
 def test_forms_of_a_call(pipe):

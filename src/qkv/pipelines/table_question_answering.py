@@ -49,6 +49,8 @@ class TableQuestionAnsweringPipeline(Pipeline):
 
     def __init__(self, model: Any, tokenizer: Any = None, **options: Any):
         super().__init__(model, tokenizer, **options)
+        if not hasattr(tokenizer, "convert_logits_to_predictions"):
+            raise TypeError(f"{self.task} needs a tokenizer of tables, such as TapasTokenizer; got {short(tokenizer)}.")
         config = self.model.config
         self.labels: dict[int, str] = (config.num_aggregation_labels and config.aggregation_labels) or {}
 

@@ -113,6 +113,10 @@ class Seq2SeqTaskModel(TaskModel):
         """The encoder as a function of ids (B,S)."""
         return self.backbone.read
 
+    def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
+        """What the decoder reads where it is to give the labels (B,T)."""
+        return self.backbone.shift_right(labels)
+
     def complete(self, inputs: dict[str, Any], targets: dict[str, Tensor]) -> dict[str, Any]:
         """The decoder reads the labels, or the text itself for a head on whole texts, one step behind."""
         if inputs.keys() & {"decoder_input_ids", "decoder_inputs_embeds"}:

@@ -155,6 +155,12 @@ _HOMES = {
         "XLMRobertaTokenizer XLMRobertaTokenizerFast"
     ),
     "seed": "set_seed",
+    "training.collators": (
+        "DataCollatorForMultipleChoice DataCollatorForSeq2Seq DataCollatorForTokenClassification "
+        "DataCollatorWithPadding DefaultDataCollator default_data_collator"
+    ),
+    "training.flattening": "DataCollatorWithFlattening",
+    "training.masking": "DataCollatorForLanguageModeling DataCollatorForWholeWordMask",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -175,17 +181,19 @@ __all__ = [
     "CamembertForMultipleChoice", "CamembertForQuestionAnswering", "CamembertForSequenceClassification",
     "CamembertForTokenClassification", "CamembertModel", "CamembertTokenizer", "CamembertTokenizerFast",
     "ClassifierFreeGuidanceLogitsProcessor", "ConfidenceCriteria", "Config", "Constraint", "ConstraintListState",
-    "DebertaConfig", "DebertaForMaskedLM", "DebertaForQuestionAnswering", "DebertaForSequenceClassification",
-    "DebertaForTokenClassification", "DebertaModel", "DebertaTokenizer", "DebertaTokenizerFast", "DebertaV2Config",
-    "DebertaV2ForMaskedLM", "DebertaV2ForMultipleChoice", "DebertaV2ForQuestionAnswering",
-    "DebertaV2ForSequenceClassification", "DebertaV2ForTokenClassification", "DebertaV2Model", "DebertaV2Tokenizer",
-    "DebertaV2TokenizerFast", "DisjunctiveConstraint", "DistilBertConfig", "DistilBertForMaskedLM",
-    "DistilBertForMultipleChoice", "DistilBertForQuestionAnswering", "DistilBertForSequenceClassification",
-    "DistilBertForTokenClassification", "DistilBertModel", "DistilBertTokenizer", "DistilBertTokenizerFast",
-    "DocumentQuestionAnsweringPipeline", "DynamicCache", "ElectraConfig", "ElectraForMaskedLM",
-    "ElectraForMultipleChoice", "ElectraForPreTraining", "ElectraForQuestionAnswering",
-    "ElectraForSequenceClassification", "ElectraForTokenClassification", "ElectraModel", "ElectraTokenizer",
-    "ElectraTokenizerFast", "EncoderDecoderCache", "EncoderNoRepeatNGramLogitsProcessor",
+    "DataCollatorForLanguageModeling", "DataCollatorForMultipleChoice", "DataCollatorForSeq2Seq",
+    "DataCollatorForTokenClassification", "DataCollatorForWholeWordMask", "DataCollatorWithFlattening",
+    "DataCollatorWithPadding", "DebertaConfig", "DebertaForMaskedLM", "DebertaForQuestionAnswering",
+    "DebertaForSequenceClassification", "DebertaForTokenClassification", "DebertaModel", "DebertaTokenizer",
+    "DebertaTokenizerFast", "DebertaV2Config", "DebertaV2ForMaskedLM", "DebertaV2ForMultipleChoice",
+    "DebertaV2ForQuestionAnswering", "DebertaV2ForSequenceClassification", "DebertaV2ForTokenClassification",
+    "DebertaV2Model", "DebertaV2Tokenizer", "DebertaV2TokenizerFast", "DefaultDataCollator", "DisjunctiveConstraint",
+    "DistilBertConfig", "DistilBertForMaskedLM", "DistilBertForMultipleChoice", "DistilBertForQuestionAnswering",
+    "DistilBertForSequenceClassification", "DistilBertForTokenClassification", "DistilBertModel",
+    "DistilBertTokenizer", "DistilBertTokenizerFast", "DocumentQuestionAnsweringPipeline", "DynamicCache",
+    "ElectraConfig", "ElectraForMaskedLM", "ElectraForMultipleChoice", "ElectraForPreTraining",
+    "ElectraForQuestionAnswering", "ElectraForSequenceClassification", "ElectraForTokenClassification", "ElectraModel",
+    "ElectraTokenizer", "ElectraTokenizerFast", "EncoderDecoderCache", "EncoderNoRepeatNGramLogitsProcessor",
     "EncoderRepetitionPenaltyLogitsProcessor", "EosTokenCriteria", "EpsilonLogitsWarper", "EtaLogitsWarper",
     "ExponentialDecayLengthPenalty", "FeatureExtractionPipeline", "FillMaskPipeline", "ForcedBOSTokenLogitsProcessor",
     "ForcedEOSTokenLogitsProcessor", "GPT2Config", "GPT2ForSequenceClassification", "GPT2LMHeadModel", "GPT2Model",
@@ -236,8 +244,8 @@ __all__ = [
     "WatermarkDetectorOutput", "WatermarkLogitsProcessor", "WatermarkingConfig", "XLMRobertaConfig",
     "XLMRobertaForMaskedLM", "XLMRobertaForMultipleChoice", "XLMRobertaForQuestionAnswering",
     "XLMRobertaForSequenceClassification", "XLMRobertaForTokenClassification", "XLMRobertaModel",
-    "XLMRobertaTokenizer", "XLMRobertaTokenizerFast", "ZeroShotClassificationPipeline", "load_image", "pipeline",
-    "quantize", "set_seed",
+    "XLMRobertaTokenizer", "XLMRobertaTokenizerFast", "ZeroShotClassificationPipeline", "default_data_collator",
+    "load_image", "pipeline", "quantize", "set_seed",
 ]  # fmt: skip
 
 

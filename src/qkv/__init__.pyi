@@ -207,6 +207,15 @@ from .preprocessing.tokenizers import T5Tokenizer as T5Tokenizer
 from .preprocessing.tokenizers import TapasTokenizer as TapasTokenizer
 from .preprocessing.tokenizers import XLMRobertaTokenizer as XLMRobertaTokenizer
 from .seed import set_seed as set_seed
+from .training.collators import DataCollatorForMultipleChoice as DataCollatorForMultipleChoice
+from .training.collators import DataCollatorForSeq2Seq as DataCollatorForSeq2Seq
+from .training.collators import DataCollatorForTokenClassification as DataCollatorForTokenClassification
+from .training.collators import DataCollatorWithPadding as DataCollatorWithPadding
+from .training.collators import DefaultDataCollator as DefaultDataCollator
+from .training.collators import default_data_collator as default_data_collator
+from .training.flattening import DataCollatorWithFlattening as DataCollatorWithFlattening
+from .training.masking import DataCollatorForLanguageModeling as DataCollatorForLanguageModeling
+from .training.masking import DataCollatorForWholeWordMask as DataCollatorForWholeWordMask
 
 __version__: str
 __all__: list[str]

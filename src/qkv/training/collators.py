@@ -1,5 +1,5 @@
-"""Rows of a data set to a batch of tensors: padded, with their labels. Those for language models are in `masking.py` and
-`flattening.py`.
+"""Rows of a data set to a batch of tensors: padded, with their labels. Those for language models are in `masking.py`
+and `flattening.py`.
 
 A collator is called with a list of rows, each a mapping of names to numbers, lists, arrays or tensors. `columns` names
 what it reads beside the model's own inputs, so that `columns.py` leaves these in the rows.
@@ -182,7 +182,7 @@ class DataCollatorForMultipleChoice(_Padding):
 
 @dataclass
 class DataCollatorForSeq2Seq(_Padding):
-    """As DataCollatorWithPadding, for texts as labels: `label` or `labels`, lists of ids, become `labels` (B,S), or None
+    """As DataCollatorWithPadding, for texts as labels: `label` or `labels`, lists of ids, become `labels` (B,S); None
     if there are none.
 
     Args:

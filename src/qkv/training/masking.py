@@ -33,8 +33,8 @@ class DataCollatorForLanguageModeling(DataCollatorMixin):
         mask_replace_prob, random_replace_prob: of a masked token to become the mask token, or any token.
         pad_to_multiple_of: a length is rounded up to a multiple of it.
         return_tensors: "pt", or "np" for the same as arrays.
-        seed: draw from a generator of its own, which goes on from batch to batch; worker i of a DataLoader seeds it with
-            seed + i. If None, from torch's own, which a checkpoint holds.
+        seed: draw from a generator of its own, which goes on from batch to batch; worker i of a DataLoader seeds it
+            with seed + i. If None, from torch's own, which a checkpoint holds.
 
     Raises: ValueError for a tokenizer without the token that is needed, and for probabilities outside 0…1.
     """
@@ -215,11 +215,10 @@ class DataCollatorForWholeWordMask(DataCollatorForLanguageModeling):
         """Positions of the tokens to be masked."""
         ends, words = (self.tokenizer.cls_token, self.tokenizer.sep_token), []
         for position, token in enumerate(self.tokenizer.convert_ids_to_tokens(ids)):
-            if token in ends:
-                continue
-            if words and (position in inside or (token or "").startswith("##")):
+            goes_on = position in inside or (token or "").startswith("##")
+            if words and goes_on:
                 words[-1].append(position)
-            else:
+            elif goes_on or token not in ends:
                 words.append([position])
         wanted = min(512, max(1, round(len(ids) * (self.mlm_probability or 0))))
         chosen: list[int] = []

@@ -21,6 +21,13 @@ else:
         return lambda cls: cls
 
 
+SIZES = (
+    "vocab_size", "hidden_size", "embedding_size", "intermediate_size", "num_attention_heads", "num_key_value_heads",
+    "head_dim", "max_position_embeddings",
+)  # fmt: skip
+CHANCES = ("dropout", "dropout_prob", "dropout_rate")  # ends of names
+
+
 @dataclass_transform(kw_only_default=True)
 class Config:
     """What a model is: sizes, labels and special token ids, as attributes.
@@ -66,9 +73,15 @@ class Config:
         config = cls(**published)
         kept = {k: v for k, v in published.items() if not k.startswith("_") or k in cls._fields}
         object.__setattr__(config, "_published", kept)
-        for name, value in changes.items():
-            setattr(config, name, value)
+        config.change(changes)
         return config
+
+    def change(self, changes: dict[str, Any]) -> None:
+        """Set fields; new names of labels are turned round too, if `label2id` does not come with them."""
+        for name, value in changes.items():
+            setattr(self, name, value)
+        if changes.get("id2label") is not None and "label2id" not in changes:
+            self.label2id = {name: index for index, name in (self.id2label or {}).items()}
 
     @classmethod
     def from_pretrained(cls, name_or_path: Any, **kwargs: Any) -> "Self":
@@ -106,6 +119,15 @@ class Config:
             changed = {name: value for name, value in now.items() if name not in unset}
         changed = {spelling.get(name, name): value for name, value in changed.items()}
         return self._published | changed | {"model_type": self.model_type}
+
+    def check_sizes(self) -> None:
+        """Raises: ValueError for a size below 1, or a chance of dropout outside 0..1."""
+        for name in self._fields:
+            value = getattr(self, name)
+            if name in SIZES and isinstance(value, int) and value < 1:
+                raise ValueError(f"config.{name} must be at least 1, got {value}. Correct it in config.json.")
+            if name.endswith(CHANCES) and isinstance(value, int | float) and not 0 <= value <= 1:
+                raise ValueError(f"config.{name} must be from 0 to 1, got {value}. Correct it in config.json.")
 
     def to_json_string(self) -> str:
         return json.dumps(self.to_dict(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"

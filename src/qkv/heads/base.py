@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import Config
@@ -37,10 +39,38 @@ class TaskHead(nn.Module):
         raise NotImplementedError
 
 
-def check_labels(labels: Tensor, count: int) -> None:
-    """Raises: ValueError for a class index that is none of `count`, nor -100."""
-    if labels.numel() and not -100 <= int(labels.min()) <= int(labels.max()) < count:
+def cross_entropy(logits: Tensor, labels: Tensor, *, name: str = "labels", classes: str = "labels") -> Tensor:
+    """The mean loss of scores (...,L) for class indices (...), -100 where none is asked.
+
+    Args:
+        name: of the argument that `labels` were, for errors.
+        classes: what the L classes are called.
+
+    Raises: ValueError as `class_indices`.
+    """
+    indices = class_indices(logits, labels, name=name, classes=classes)
+    return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), indices.reshape(-1))
+
+
+def class_indices(logits: Tensor, labels: Tensor, *, name: str = "labels", classes: str = "labels") -> Tensor:
+    """Labels as int64. Raises: ValueError for others than class indices of what has scores in `logits`, or -100."""
+    shape, count = logits.shape[:-1], logits.shape[-1]
+    transposed = len(shape) > 1 and labels.dim() > 1 and labels.shape != shape
+    if labels.numel() != shape.numel() or transposed or labels.is_floating_point():
         raise ValueError(
-            f"labels hold {int(labels.min())}…{int(labels.max())}, but the model has {count} labels. "
-            f"Load it with num_labels={int(labels.max()) + 1}."
+            f"{name} must be class indices of shape {tuple(shape)}, integers, got {labels.dtype} of shape "
+            f"{tuple(labels.shape)}."
         )
+    labels = labels.long()
+    if torch.compiler.is_compiling() or labels.is_meta:  # nothing can be asked of values
+        return labels
+    wrong = labels[((labels < 0) & (labels != -100)) | (labels >= count)]
+    if len(wrong):
+        most = int(wrong.max())
+        remedy = (
+            f"Load it with num_labels={most + 1}."
+            if classes == "labels" and most > 0
+            else (f"Give 0…{count - 1}, or -100 where none is asked.")
+        )
+        raise ValueError(f"{name} hold {most}, but the model has {count} {classes}. {remedy}")
+    return labels

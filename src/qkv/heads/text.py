@@ -8,9 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import Config
+from ..errors import short
 from ..layers import activation
 from ..outputs import ModelOutput, MultipleChoiceOutput, NextSentencePredictorOutput, SequenceClassifierOutput
-from .base import TaskHead, check_labels
+from .base import TaskHead, cross_entropy
+
+PROBLEMS = ("regression", "multi_label_classification", "single_label_classification")
 
 
 class Pooler(nn.Module):
@@ -83,13 +86,18 @@ class SequenceClassifier(TaskHead):
             else "multi_label_classification" if labels.is_floating_point()
             else "single_label_classification"
         )  # fmt: skip
+        if kind not in PROBLEMS:
+            raise ValueError(f"config.problem_type must be one of {', '.join(PROBLEMS)}, or None; got {short(kind)}.")
+        if kind != PROBLEMS[-1] and labels.numel() != logits.numel():
+            raise ValueError(
+                f"labels for {kind} (config.problem_type) must be floats of shape {tuple(logits.shape)}, got "
+                f"{labels.dtype} of shape {tuple(labels.shape)}. Class indices are integers (B,)."
+            )
         if kind == "regression":
             return F.mse_loss(logits.squeeze(), labels.squeeze().to(logits.dtype))
         if kind == "multi_label_classification":
-            return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
-        count = logits.shape[-1]
-        check_labels(labels, count)
-        return F.cross_entropy(logits.view(-1, count), labels.view(-1))
+            return F.binary_cross_entropy_with_logits(logits, labels.view_as(logits).to(logits.dtype))
+        return cross_entropy(logits, labels)
 
 
 class MultipleChoice(SequenceClassifier):
@@ -99,7 +107,7 @@ class MultipleChoice(SequenceClassifier):
     chooses = True
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits, labels)
+        return cross_entropy(logits, labels, classes="texts to choose from")
 
 
 class NextSentence(TaskHead):
@@ -115,4 +123,4 @@ class NextSentence(TaskHead):
         return self.out(body["pooler_output"])
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits, labels.view(-1))
+        return cross_entropy(logits, labels, classes="answers, follows and does not")

@@ -18,7 +18,7 @@ from ..outputs import (
     Seq2SeqLMOutput,
     TokenClassifierOutput,
 )
-from .base import TaskHead, check_labels
+from .base import TaskHead, class_indices, cross_entropy
 
 
 class TokenClassifier(TaskHead):
@@ -40,8 +40,7 @@ class TokenClassifier(TaskHead):
         return self.out(self.dropout(body["last_hidden_state"]))  # (B,T,D) -> (B,T,L)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        check_labels(labels, logits.shape[-1])
-        return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
+        return cross_entropy(logits, labels)
 
 
 class QuestionAnswering(TaskHead):
@@ -74,7 +73,13 @@ class QuestionAnswering(TaskHead):
             raise ValueError(f"{next(iter(targets))} alone makes no loss; give start_positions and end_positions (B,).")
         losses = []
         for side in ("start", "end"):
-            logits, position = scores[f"{side}_logits"], targets[f"{side}_positions"].view(-1)
+            logits, position = scores[f"{side}_logits"], targets[f"{side}_positions"]
+            if position.numel() != len(logits) or position.is_floating_point():
+                raise ValueError(
+                    f"{side}_positions must be token indices of shape {(len(logits),)}, integers, got "
+                    f"{position.dtype} of shape {tuple(position.shape)}."
+                )
+            position = position.view(-1).long()
             position = position.clamp(0, logits.shape[1])
             losses.append(F.cross_entropy(logits, position, ignore_index=logits.shape[1]))
         return (losses[0] + losses[1]) / 2
@@ -96,7 +101,7 @@ class MaskedLM(TaskHead):
         return linear(self.out, self.norm(self.act(self.dense(body["last_hidden_state"]))))  # (B,T,D) -> (B,T,V)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
+        return cross_entropy(logits, labels, classes="words")
 
 
 class PreTraining(MaskedLM):
@@ -129,7 +134,8 @@ class PreTraining(MaskedLM):
             return None
         words, order = (scores[name] for name in self.names)
         labels, follows = (targets[name] for name in self.targets)
-        return self.loss(words, labels) + F.cross_entropy(order, follows.view(-1))
+        follows = cross_entropy(order, follows, name=self.targets[1], classes="answers")
+        return self.loss(words, labels) + follows
 
 
 class CausalLM(TaskHead):
@@ -161,6 +167,7 @@ class CausalLM(TaskHead):
         return logits if self.softcap is None else (logits / self.softcap).tanh() * self.softcap
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        labels = class_indices(logits, labels, classes="words").reshape(logits.shape[:-1])
         return F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
 
 
@@ -171,4 +178,4 @@ class Seq2SeqLM(CausalLM):
     reads_labels = True
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
+        return cross_entropy(logits, labels, classes="words")

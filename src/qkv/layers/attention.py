@@ -62,6 +62,11 @@ class Attention(Named):
         q_norm: nn.Module | None = None, k_norm: nn.Module | None = None, out_dropout: float = 0.0,
     ):  # fmt: skip
         super().__init__()
+        if (head_dim is None and dim % heads) or heads % (kv_heads or heads):
+            raise ValueError(
+                f"a width of {dim} cannot be divided among {heads} heads (hidden_size, num_attention_heads), or "
+                f"those among {kv_heads or heads} heads of keys (num_key_value_heads)."
+            )
         self.head_dim, self.scale, self.softcap, self.dropout = head_dim or dim // heads, scale, softcap, dropout
         self.q_proj = nn.Linear(dim, heads * self.head_dim, bias=bias)
         self.k_proj = nn.Linear(dim, (kv_heads or heads) * self.head_dim, bias=bias)

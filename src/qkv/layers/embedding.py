@@ -21,6 +21,10 @@ class Embeddings(Named):
         norm: nn.Module | None = None, dropout: float = 0.0, padding_idx: int | None = None,
     ):  # fmt: skip
         super().__init__()
+        if padding_idx is not None and padding_idx >= vocab:
+            raise ValueError(
+                f"pad_token_id={padding_idx} is outside a vocabulary of {vocab}; correct either (vocab_size)."
+            )
         self.token = nn.Embedding(vocab, dim, padding_idx)
         self.position = nn.Embedding(positions, dim) if positions else None
         tables = nn.Embedding(segments, dim) if isinstance(segments, int) and segments else segments

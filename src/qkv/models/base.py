@@ -53,6 +53,7 @@ class PreTrainedModel(Named, metaclass=Initialised):
         super().__init__()
         if not isinstance(config, self.config_class):
             raise TypeError(f"{type(self).__name__} takes a {self.config_class.__name__}, not {type(config).__name__}.")
+        config.check_sizes()
         self.config = config
 
     # ---------------------------------------------------------------------------------------------- in and out

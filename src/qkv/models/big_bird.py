@@ -182,7 +182,7 @@ class BigBirdTask(TaskModel):
         """For an answer, the text is another segment than the question."""
         ids = inputs["input_ids"]
         wanted = isinstance(self.head, BigBirdAnswers) and inputs.get("token_type_ids") is None
-        if not wanted or ids is None or ids.dim() != 2:
+        if not wanted or ids is None or ids.dim() != 2 or not ids.shape[1]:
             return inputs
         return {**inputs, "token_type_ids": (~question(ids, self.config.sep_token_id)).long()}
 

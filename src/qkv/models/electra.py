@@ -75,6 +75,11 @@ class ReplacedTokens(TaskHead):
         self, scores: Mapping[str, Tensor], targets: Mapping[str, Tensor], inputs: Mapping[str, Any]
     ) -> Tensor | None:
         logits, labels, mask = scores["logits"], targets["labels"], inputs.get("attention_mask")
+        if labels.shape != logits.shape or (labels > 1).any():
+            raise ValueError(
+                f"labels must be 0 or 1 of shape {tuple(logits.shape)}, or -100 where none is asked; got shape "
+                f"{tuple(labels.shape)} of {labels.unique().tolist()[-3:]}."
+            )
         kept = labels >= 0
         if mask is not None and mask.shape == labels.shape:
             kept = kept & mask.bool()

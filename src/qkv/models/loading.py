@@ -52,8 +52,8 @@ def from_pretrained(
     options = Options.taken_from(kwargs)
     if config is None:
         config = cls.config_class.from_pretrained(repo)
-    for name in [name for name in kwargs if name in config._fields or name == "num_labels" or name in config.aliases]:
-        setattr(config, name, kwargs.pop(name))
+    known = [name for name in kwargs if name in config._fields or name == "num_labels" or name in config.aliases]
+    config.change({name: kwargs.pop(name) for name in known})
     model, info = load(cls, repo, config, options, **kwargs)
     return (model, info.as_dict()) if options.output_loading_info else model
 
@@ -211,7 +211,7 @@ def _judge(model: PreTrainedModel, info: LoadingInfo, repo: Repo, options: Optio
             f"{who}: {len(info.mismatched)} weights have another shape than config.json says, first {short(key)}: "
             f"{found} in the file, {expected} expected. For a new head, pass ignore_mismatched_sizes=True."
         )
-    fresh = ("head.", *model.optional)
+    fresh = ("head.", *model.optional, *(f"backbone.{part}" for part in model.base_model.optional))
     body = [
         public for name, public in info.missing.items() if not name.startswith(fresh) and name not in info.mismatched
     ]

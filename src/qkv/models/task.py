@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from ..config import Config
+from ..errors import short
 from ..generation.mixin import GenerationMixin
 from ..heads import CausalLM, TaskHead
 from ..keymap import Rule
@@ -125,6 +126,9 @@ class TaskModel(PreTrainedModel):
         head = self.head
         targets = {name: inputs.pop(name) for name in head.targets if name in inputs}
         targets = {name: value for name, value in targets.items() if value is not None}
+        for name, value in {"input_ids": input_ids, **targets}.items():
+            if value is not None and not isinstance(value, Tensor):
+                raise ValueError(f"{name} must be a tensor, got {short(value)}; give torch.tensor({name}).")
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask, **inputs}
         choices = 0
         if head.chooses:

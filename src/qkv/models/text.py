@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ..errors import short
 from ..layers.observe import observing
 from ..outputs import BaseModelOutput, BaseModelOutputWithPooling, ModelOutput
 from .task import BaseModel
@@ -43,11 +44,18 @@ class TextModel(BaseModel):
         if unknown is not None:
             raise TypeError(f"{type(self).__name__} has no input {unknown!r}; beside tokens it reads {self.extra}.")
         x = look_up(self, input_ids) if inputs_embeds is None else inputs_embeds
+        if not x.shape[1] and all(given is None for given in extra.values()):
+            raise ValueError("there is no token to read, in input_ids (B,0); give a text, or its special tokens.")
+        self.check_ids(x, position_ids=position_ids, token_type_ids=token_type_ids)
         positions = self.positions(x, input_ids) if position_ids is None else position_ids
         with observing(*wished(self.config, output_attentions, output_hidden_states)) as notes:
-            x = self.encode(
-                x, attention_mask, positions, token_type_ids, **{name: extra.get(name) for name in self.extra}
-            )
+            try:
+                x = self.encode(
+                    x, attention_mask, positions, token_type_ids, **{name: extra.get(name) for name in self.extra}
+                )
+            except IndexError:
+                self.check_rows(position_ids=position_ids, token_type_ids=token_type_ids)
+                raise
         output = self.output(x, **observed(notes, x))
         return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
 
@@ -57,6 +65,28 @@ class TextModel(BaseModel):
         None where they depend on other inputs, so that `encode` counts them.
         """
         return torch.arange(x.shape[1], device=x.device)[None]
+
+    def check_ids(self, x: Tensor, **ids: Tensor | None) -> None:
+        """Raise ValueError for ids that are no integers (B,T) or (1,T), as token vectors x (B,T,D) need them."""
+        for name, given in ids.items():
+            if given is None:
+                continue
+            shape = tuple(given.shape)
+            if shape[:2] not in ((len(x), x.shape[1]), (1, x.shape[1])) or given.is_floating_point():
+                raise ValueError(
+                    f"{name} must be integers of shape {tuple(x.shape[:2])}, got {given.dtype} of shape {shape}."
+                )
+
+    def check_rows(self, **ids: Tensor | None) -> None:
+        """Raise ValueError for ids outside the tables of positions and segments."""
+        embed: Any = self._modules["embed"]
+        for (name, given), table in zip(ids.items(), (embed.position, embed.segment), strict=True):
+            rows = getattr(table, "num_embeddings", None)
+            if given is not None and rows and not 0 <= int(given.min()) <= int(given.max()) < rows:
+                raise ValueError(
+                    f"{name} hold {int(given.min())}…{int(given.max())}, but this model knows 0…{rows - 1}. "
+                    f"Leave {name} out, or take what this model's tokenizer gives."
+                )
 
     def output(self, x: Tensor, **notes: Any) -> ModelOutput:
         pooler = getattr(self, "pooler", None)
@@ -95,6 +125,11 @@ def check_inputs(
     given = ids if ids is not None else embeds
     if given is None or (ids is not None and embeds is not None):
         raise ValueError(f"give either {side}input_ids (B,T) or {side}inputs_embeds (B,T,D), and not both.")
+    if not isinstance(given, Tensor):
+        raise ValueError(f"{side}input_ids must be a tensor (B,T), got {short(given)}; give it as torch.tensor(...).")
+    width = getattr(model.get_input_embeddings(), "embedding_dim", None)
+    if embeds is not None and (embeds.dim() != 3 or width not in (None, embeds.shape[2])):
+        raise ValueError(f"{side}inputs_embeds must have the shape (B,T,{width}), got {tuple(embeds.shape)}.")
     if ids is not None and (ids.dim() != 2 or ids.is_floating_point()):
         hint = "; add a batch dimension with input_ids[None]" if ids.dim() == 1 else ""
         got = f"{ids.dtype} of shape {tuple(ids.shape)}"

@@ -125,7 +125,9 @@ class Config:
         for name in self._fields:
             value = getattr(self, name)
             if name in SIZES and isinstance(value, int) and value < 1:
-                raise ValueError(f"config.{name} must be at least 1, got {value}. Correct it in config.json.")
+                raise ValueError(
+                    f"impossible network: config.{name} must be at least 1, got {value}. Correct config.json."
+                )
             if name.endswith(CHANCES) and isinstance(value, int | float) and not 0 <= value <= 1:
                 raise ValueError(f"config.{name} must be from 0 to 1, got {value}. Correct it in config.json.")
 

@@ -145,7 +145,7 @@ def test_new_names_of_labels_are_turned_round(tmp_path):
     [
         ({"num_attention_heads": 3}, "16 cannot be divided among 3 heads"),
         ({"num_attention_heads": 32}, "16 cannot be divided among 32 heads"),
-        ({"num_attention_heads": 0}, "config.num_attention_heads must be at least 1, got 0"),
+        ({"num_attention_heads": 0}, "impossible network: config.num_attention_heads must be at least 1, got 0"),
         ({"vocab_size": 0}, "config.vocab_size must be at least 1"),
         ({"hidden_size": -1}, "config.hidden_size must be at least 1"),
         ({"hidden_dropout_prob": 1.5}, "config.hidden_dropout_prob must be from 0 to 1, got 1.5"),

@@ -171,7 +171,9 @@ def test_loading_memory(tmp_path):
 
     from qkv import BertConfig
 
-    BertModel(BertConfig(vocab_size=100_000, hidden_size=256, num_hidden_layers=1)).save_pretrained(tmp_path)
+    BertModel(
+        BertConfig(vocab_size=100_000, hidden_size=256, num_hidden_layers=1, num_attention_heads=8)
+    ).save_pretrained(tmp_path)
     size = (tmp_path / "model.safetensors").stat().st_size
     code = (
         "import resource, sys; from qkv import BertModel, BertConfig; import qkv.hub\n"

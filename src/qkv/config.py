@@ -21,10 +21,7 @@ else:
         return lambda cls: cls
 
 
-SIZES = (
-    "vocab_size", "hidden_size", "embedding_size", "intermediate_size", "num_attention_heads", "num_key_value_heads",
-    "head_dim", "max_position_embeddings",
-)  # fmt: skip
+SIZES = "vocab hidden embedding intermediate num_attention_heads num_key_value_heads head_dim max_position_embeddings"
 CHANCES = ("dropout", "dropout_prob", "dropout_rate")  # ends of names
 
 
@@ -124,7 +121,7 @@ class Config:
         """Raises: ValueError for a size below 1, or a chance of dropout outside 0..1."""
         for name in self._fields:
             value = getattr(self, name)
-            if name in SIZES and isinstance(value, int) and value < 1:
+            if name.removesuffix("_size") in SIZES.split() and isinstance(value, int) and value < 1:
                 raise ValueError(
                     f"impossible network: config.{name} must be at least 1, got {value}. Correct config.json."
                 )

@@ -1,6 +1,8 @@
 """What every error message shares: the nearest valid names, and a bound on how much is quoted."""
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 
 
@@ -15,6 +17,14 @@ def short(value: object, limit: int = 80) -> str:
     """repr of a value, cut to `limit` characters, for quoting hostile or huge input in a message."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def warn(message: str) -> None:
+    """A warning at the line outside of qkv that led to it, however many calls are between."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("qkv."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
 
 
 def bad_box(box: object, where: str, *, limit: int = 1000) -> ValueError:

@@ -49,6 +49,8 @@ def test_a_question_to_each_text_and_questions_to_a_text(models, tmp_path):
     (tmp_path / "both.tsv").write_text(f"question\tcontext\nwhy?\t{TEXTS[0]}\nwhat?\t{TEXTS[1]}\n")
     both = lines(qkv("run", "question-answering", "-m", models / "qa", "-f", tmp_path / "both.tsv"))
     assert [row[-1] for row in both] == ["why?", "what?"] and both[0] == questions[0]
+    named = qkv("run", "question-answering", "-m", models / "qa", "--question", "why?", "--context", TEXTS[0])
+    assert lines(named)[0][:4] == questions[0][:4]
     two = qkv("run", "question-answering", "-m", models / "qa", "--question", "a", TEXTS[0], "--top-k", 2, "--json")
     assert len(json.loads(two.stdout)[0]["result"]) == 2
 
@@ -93,7 +95,7 @@ def test_a_terminal_shows_the_text_marked(models):
     ("task", "given", "say"),
     [
         ("question-answering", ["a text"], "--context"),
-        ("question-answering", ["--question", "a", "--context", "b", "c"], "leave no input"),
+        ("question-answering", ["--question", "a", "--context", "b", "c"], "leave out INPUT"),
         ("zero-shot-classification", ["a text"], "--labels"),
         ("sentence-similarity", ["a text"], "--source"),
         ("text-ranking", ["a text"], "--query"),

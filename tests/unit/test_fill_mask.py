@@ -94,6 +94,13 @@ def test_targets(fill):
     assert told[0].filename == __file__
     with pytest.raises(ValueError, match="no word of this model"), pytest.warns(UserWarning, match=r"'' \(left out\)"):
         fill(TEXT, targets=[""])
+    with pytest.raises(TypeError, match=r"targets=\[True\] must be a word"):
+        fill(TEXT, targets=[True])
+
+
+def test_a_length_without_room_for_a_mask(fill):
+    with pytest.raises(ValueError, match="max_length=2 has no room for a mask beside 2 special tokens"):
+        fill(TEXT, max_length=2)
 
 
 def test_a_target_with_its_space_is_one_token(pipes):

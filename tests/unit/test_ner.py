@@ -445,6 +445,8 @@ def test_wrong_options(pipes):
     pipe = pipes["wordpiece"]
     with pytest.raises(ValueError, match="'frist' is unknown; the nearest are 'first'"):
         pipe("a", aggregation_strategy="frist")
+    with pytest.raises(TypeError, match="delimiter=3 must be a string"):
+        pipe(["a", "b"], is_split_into_words=True, delimiter=3)
     with pytest.raises(TypeError, match=r"ignore_labels=\['O'\]"):
         pipe("a", ignore_labels="O")
     with pytest.raises(ValueError, match="less than the 38 tokens"):

@@ -12,6 +12,8 @@ from qkv import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 from qkv.pipelines import factory
 from qkv.pipelines.batching import batches
 from qkv.pipelines.pt_utils import KeyDataset, KeyPairDataset
+from tiny import make
+from tiny_text import make_text
 
 TEXTS = ["i love this " * (1 + i % 9) + "abcdefgh"[i % 8] for i in range(60)]
 
@@ -109,6 +111,34 @@ def test_long_text_is_cut_and_told(pipe):
             pipe(["no", long], truncation=option)
 
 
+def test_a_warning_is_at_the_line_of_the_call(pipe):
+    with pytest.warns(UserWarning, match="were cut") as told:
+        pipe("good " * 100)
+        list(pipe("good " * 100 for _ in range(1)))
+    assert [warning.filename for warning in told] == [__file__] * 2
+
+
+@pytest.mark.parametrize("truncation", [None, True, "only_first"])
+def test_a_length_that_special_tokens_do_not_fit_into(pipe, truncation):
+    with pytest.raises(ValueError, match="max_length=1 has no room for 2 special tokens"):
+        pipe("good film", max_length=1, truncation=truncation)
+    assert len(pipe("good film", max_length=2, truncation=True)) == 1
+
+
+def test_ways_to_truncate(pipe):
+    for wrong, near in (("nope", "error"), (5, "error"), ("only_frst", "only_first")):
+        with pytest.raises(ValueError, match=f"truncation={wrong!r} is unknown; .*'{near}'"):
+            pipe("a", truncation=wrong)
+    with pytest.raises(ValueError, match="1 of 1 texts"):
+        pipe("good " * 100, truncation="do_not_truncate")
+
+
+def test_an_empty_text_where_the_tokenizer_adds_no_token(tmp_path):
+    pipe = pipeline("text-classification", model=make_text(tmp_path, "gpt2/ForSequenceClassification"))
+    assert pipe.tokenizer("")["input_ids"] == []
+    assert same(pipe(["abc", "", "de"]), [pipe(text)[0] for text in ("abc", "", "de")])
+
+
 def test_a_megabyte_of_text(pipe):
     with pytest.warns(UserWarning, match="1 of 1"):
         assert len(pipe("love " * 200_000)) == 1
@@ -179,6 +209,19 @@ def test_a_model_without_a_trained_head_is_refused(tiny):
     save_file(state, tiny / "model.safetensors")
     with pytest.raises(ValueError, match="not trained for this task"):
         pipeline("text-classification", model=str(tiny))
+
+
+def test_a_head_with_the_same_weights_for_another_task_is_refused(tmp_path):
+    tokens, texts = make(tmp_path / "tokens", "modernbert", "ForTokenClassification"), make(tmp_path / "texts")
+    with pytest.raises(
+        ValueError, match=r"ModernBertForTokenClassification.*pipeline\('token-classification'\)"
+    ) as error:
+        pipeline("text-classification", model=tokens)
+    with pytest.raises(ValueError, match=r"BertForTokenClassification.*pipeline\('token-classification'\)"):
+        pipeline("zero-shot-classification", model=make(tmp_path / "other", head="ForTokenClassification"))
+    with pytest.raises(ValueError, match=r"BertForSequenceClassification.*pipeline\('text-classification'\)"):
+        pipeline("ner", model=texts)
+    assert len(str(error.value)) < 400
 
 
 def test_the_default_without_a_network(monkeypatch, caplog):

@@ -39,6 +39,10 @@ class Form:
         """The pipeline's options from the task's own ones on the command line."""
         return given
 
+    def alone(self, given: dict[str, Any]) -> list[str]:
+        """The inputs where options say all."""
+        return []
+
     def asked(self, item: Any, given: dict[str, Any]) -> Any:
         """What the pipeline gets for an input. Raises: a usage error if an option is missing."""
         return item

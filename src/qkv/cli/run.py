@@ -71,7 +71,7 @@ def run(  # noqa: PLR0913 - typer makes a parameter an option
     if flags.get("stream") and (as_json or output):
         raise typer.BadParameter("--stream prints text, so leave --json and --output out")
     arguments = form.arguments(flags)
-    source = read(texts or [], file, column, form)
+    source = read(texts or ([] if file else form.alone(flags)), file, column, form)
     if source.count != 0:
         first = next(source.items)
         form.asked(first, flags)  # an option that is missing is an error before a model is loaded

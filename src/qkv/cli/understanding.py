@@ -25,11 +25,16 @@ class Answers(Form):
     """Answers to questions about texts: an input is a question, a context, or a row of a table with both."""
 
     def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
-        if {"question", "context"} <= given.keys():
-            raise typer.BadParameter("--question and --context together leave no input: give one, the other as INPUT")
         return {name: value for name, value in given.items() if name == "top_k"}
 
+    def alone(self, given: dict[str, Any]) -> list[str]:
+        return [given["context"]] if {"question", "context"} <= given.keys() else []
+
     def asked(self, item: Any, given: dict[str, Any]) -> Any:
+        if {"question", "context"} <= given.keys() and item != given["context"]:
+            raise typer.BadParameter(
+                "--question and --context together leave no input: leave out INPUT, or one of them"
+            )
         if isinstance(item, dict):
             return item
         if "question" in given:

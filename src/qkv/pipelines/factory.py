@@ -146,6 +146,8 @@ def pipeline(
         config = auto.AutoConfig.from_pretrained(config, **where) if isinstance(config, str | Path) else config
         cls = getattr(auto, TASKS[name].model)
         try:
+            config = config or auto.AutoConfig.from_pretrained(repo)
+            _same_head(repo, config.architectures or [], name)
             model = cls.from_pretrained(repo, config=config, device=device, complete=True, **loading)
         except ValueError as error:
             if not instead:
@@ -161,6 +163,18 @@ def pipeline(
     if isinstance(tokenizer, str | Path | Repo):
         tokenizer = auto.AutoTokenizer.from_pretrained(tokenizer, **where)
     return _pipeline_class(name)(model, tokenizer, device=device, **options)
+
+
+def _same_head(repo: Repo, names: list[Any], task: str) -> None:
+    """Raises ValueError for a checkpoint that labels tokens where texts are, or the other way: weights fit both."""
+    entry, kinds = TASKS[task], ("ForSequenceClassification", "ForTokenClassification")
+    names = [str(name) for name in names if str(name).endswith(kinds)]
+    wanted = getattr(auto, entry.model).suffix
+    if names and set(wanted) & set(kinds) and not any(name.endswith(wanted) for name in names):
+        raise ValueError(
+            f"{short(str(repo.name))} is a {short(names[0])} and has no head for {task}; it is for "
+            f"pipeline({tasks_of(names)[0]!r})."
+        )
 
 
 def find_task(name: str) -> str:

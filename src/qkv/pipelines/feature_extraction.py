@@ -115,19 +115,12 @@ class FeatureExtractionPipeline(TextPipeline):
         asked, options = _asked(options, limit)
         rows = self.encode([(text, None) for text in texts], options, limit=limit, **asked)
         skip = self._tokens(prompt, limit) if prompt and own else 0
-        return [[{**(row if row["input_ids"] else self._nothing(row)), "skip": skip}] for row in rows]
+        return [[row | {"skip": skip}] for row in rows]
 
     def _tokens(self, prompt: str, limit: int) -> int:
         """How many tokens of a text a prompt before it is, those included that the tokenizer puts first."""
         ids = self.tokenizer(prompt, truncation=True, max_length=limit, verbose=False)["input_ids"]
         return len(ids) - (bool(ids) and ids[-1] in self.tokenizer.all_special_ids)
-
-    def _nothing(self, row: Row) -> Row:
-        """The row of an empty text where the tokenizer adds no token: one that begins or ends texts."""
-        names = ("bos", "eos", "cls", "sep", "pad")
-        ids = (getattr(self.tokenizer, f"{name}_token_id", None) for name in names)
-        values = {"input_ids": next((i for i in ids if i is not None), 0), "attention_mask": 1}
-        return {name: [values.get(name, 0)] for name in row}
 
     def compute(self, inputs: dict[str, Tensor], rows: list[Row], options: Any) -> Mapping[str, Tensor]:
         read = self.model.get_encoder() if self.model.config.is_encoder_decoder else self.model

@@ -1,6 +1,5 @@
 """fill-mask: the words that a masked language model would put in the place of a mask token."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from ..errors import short
+from ..errors import short, warn
 from .base import Row
 from .texts import Pair, TextOptions, TextPipeline
 
@@ -72,7 +71,8 @@ class FillMaskPipeline(TextPipeline):
     def _targets(self, given: Any) -> list[int]:
         """Token ids of targets; of one that is several tokens the first, as everywhere, but told."""
         words = [given] if isinstance(given, str | int) else given
-        if not isinstance(words, Sequence) or not all(isinstance(word, str | int) for word in words):
+        known = isinstance(words, Sequence) and all(isinstance(word, str | int) for word in words)
+        if not known or any(isinstance(word, bool) for word in words):
             raise TypeError(f"targets={short(given)} must be a word or a token id, or a list of them.")
         found, told = [], []
         for word in words:
@@ -85,10 +85,9 @@ class FillMaskPipeline(TextPipeline):
         if wrong := [word for word in found if not 0 <= word < size]:
             raise ValueError(f"targets holds token id {wrong[0]}; this model's are 0 to {size - 1}.")
         if told:
-            warnings.warn(
+            warn(
                 f"{len(told)} of {len(words)} targets are not one token of this model, and their first one stands for "
-                f"them: {', '.join(told)[:160]}. Pass other targets, or token ids, to end this.",
-                stacklevel=5,
+                f"them: {', '.join(told)[:160]}. Pass other targets, or token ids, to end this."
             )
         if not found:
             raise ValueError(f"targets={short(given)} holds no word of this model; give at least one, or None for all.")
@@ -131,6 +130,9 @@ class FillMaskPipeline(TextPipeline):
         inside = [i for i, part in enumerate(parts) if part is not None]
         masks = [i for i in inside if ids[i] == self.tokenizer.mask_token_id] or inside[:1]
         room = limit - (len(ids) - len(inside))
+        if room < 1:
+            special = len(ids) - len(inside)
+            raise ValueError(f"max_length={limit} has no room for a mask beside {special} special tokens; pass more.")
         first, last = masks[0], masks[-1]
         if last - first >= room:
             raise ValueError(

@@ -1,17 +1,17 @@
 """question-answering: the part of a text that answers a question about it (SQuAD 1 and 2)."""
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from ..errors import short
+from ..errors import short, warn
 from . import base
 from .base import Pipeline, Row
 from .marked import Answer
 from .spans import best_spans
+from .texts import check_truncation
 from .windows import PLACES, windows
 
 LENGTH, STRIDE = 384, 128  # tokens of a window, and of what it shares with the one before it, if nobody says
@@ -47,6 +47,7 @@ class Options(base.Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_truncation(self.truncation)
         longest = self.max_seq_len or LENGTH
         if self.doc_stride is not None and not 0 <= self.doc_stride <= longest:
             raise ValueError(f"doc_stride={short(self.doc_stride)} must be 0 to max_seq_len={longest}.")
@@ -125,10 +126,9 @@ class QuestionAnsweringPipeline(Pipeline):
                 f"a shorter one, allow more with max_question_len and max_seq_len, or pass truncation=True to cut it."
             )
         if long and options.truncation is None:
-            warnings.warn(
+            warn(
                 f"{told}, and were cut. Allow more with max_question_len and max_seq_len; truncation=True accepts "
-                f"it, truncation='error' raises.",
-                stacklevel=6,
+                f"it, truncation='error' raises."
             )
         shortened = list(questions)
         for i in long:

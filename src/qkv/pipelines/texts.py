@@ -1,15 +1,15 @@
 """What tasks on whole texts share: pairs of texts as rows of token ids, and what happens to those that are too long."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import short
+from ..errors import nearest, short, warn
 from . import base
 from .base import Pipeline, Row
 
 STRATEGIES = ("longest_first", "only_first", "only_second")
+REFUSALS = ("error", "do_not_truncate")
 Pair = tuple[str, str | None]
 
 
@@ -26,6 +26,10 @@ class TextOptions(base.Options):
     truncation: bool | str | None = None
     padding: bool | str | None = None
     max_length: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_truncation(self.truncation)
 
 
 class TextPipeline(Pipeline):
@@ -57,19 +61,30 @@ class TextPipeline(Pipeline):
         inputs = range(len(rows)) if inputs is None else inputs
         share = f"{len({inputs[i] for i in long})} of {len(set(inputs))} texts"
         if long and options.truncation is None:
-            warnings.warn(
-                f"{share} had more than the {limit} tokens this model reads, and were cut. "
-                f"Pass truncation=True (--truncation) to accept that, or truncation='error' to get an error.",
-                stacklevel=6,
-            )
             for i, row in zip(long, self._rows([pairs[i] for i in long], cutting), strict=True):
                 rows[i] = row
-        elif long:
+        cut = accepted or options.truncation is None
+        if cut and any(len(rows[i]["input_ids"]) > limit for i in long):
+            special = self.tokenizer.num_special_tokens_to_add(pair=pairs[long[0]][1] is not None)
+            raise ValueError(f"max_length={limit} has no room for {special} special tokens; pass more than that.")
+        if long and options.truncation is None:
+            warn(
+                f"{share} had more than the {limit} tokens this model reads, and were cut. "
+                f"Pass truncation=True (--truncation) to accept that, or truncation='error' to get an error."
+            )
+        elif long and not cut:
             raise ValueError(
                 f"{share} have more than the {limit} tokens this model reads, first "
                 f"{short(pairs[long[0]][0], 60)} with {len(rows[long[0]]['input_ids'])}. Pass truncation=True to cut."
             )
-        return rows
+        return [row if row["input_ids"] else self._nothing(row) for row in rows]
+
+    def _nothing(self, row: Row) -> Row:
+        """The row of an empty text where the tokenizer adds no token: one that begins or ends texts."""
+        names = ("bos", "eos", "cls", "sep", "pad")
+        ids = (getattr(self.tokenizer, f"{name}_token_id", None) for name in names)
+        values = {"input_ids": next((i for i in ids if i is not None), 0), "attention_mask": 1}
+        return {name: [values.get(name, 0)] for name in row}
 
     def _rows(self, pairs: list[Pair], asked: dict[str, Any]) -> list[Row]:
         rows: list[Row] = [{}] * len(pairs)
@@ -83,3 +98,10 @@ class TextPipeline(Pipeline):
             for place, i in enumerate(chosen):
                 rows[i] = {name: column[place] for name, column in encoded.items()}
         return rows
+
+
+def check_truncation(given: Any) -> None:
+    """Raises ValueError for what is no way to truncate."""
+    if given not in (None, True, False, *STRATEGIES, *REFUSALS):
+        near = nearest(given, (*STRATEGIES, *REFUSALS), 5)
+        raise ValueError(f"truncation={short(given)} is unknown; the nearest are {near}, True, False and None.")

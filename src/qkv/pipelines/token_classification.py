@@ -63,6 +63,8 @@ class Options(base.Options):
         object.__setattr__(self, "aggregation_strategy", AggregationStrategy(name))
         if self.stride is not None and (not isinstance(self.stride, int) or self.stride < 0):
             raise ValueError(f"stride={short(self.stride)} must be a number of tokens, or None.")
+        if not isinstance(self.delimiter, str):
+            raise TypeError(f"delimiter={short(self.delimiter)} must be a string that joins words, such as ' '.")
         if isinstance(self.ignore_labels, str):
             raise TypeError(f"ignore_labels takes a list: write ignore_labels=[{short(self.ignore_labels)}].")
 
@@ -214,9 +216,8 @@ class TokenClassificationPipeline(Pipeline):
         ]
 
     def _labels(self) -> tuple[str, ...]:
-        config = self.model.config
-        names = config.id2label or {}
-        return tuple(str(names.get(i, f"LABEL_{i}")) for i in range(config.num_labels))
+        names, count = self.model.config.id2label or {}, self.model.config.num_labels
+        return tuple(str(names.get(i, f"LABEL_{i}")) for i in range(count))
 
     def _check(self, text: Any, options: Any) -> None:
         """Raises TypeError for what is no text, or no list of words."""
@@ -228,8 +229,7 @@ class TokenClassificationPipeline(Pipeline):
                 f"is_split_into_words=True takes a list of words, or a list of such lists; got {short(text)}."
             )
         else:
-            wrong = [i for i, word in enumerate(text) if not isinstance(word, str)]
-            if wrong:
+            if wrong := [i for i, word in enumerate(text) if not isinstance(word, str)]:
                 raise TypeError(
                     f"each word is a string; number {wrong[0]} of {short(text)} is {short(text[wrong[0]])}."
                 )

@@ -44,13 +44,19 @@ def ask(pipes):
     return pipes["layoutlm"]
 
 
+def rounded(answers):
+    """A batch of two is computed otherwise than one row, and its last digits are others."""
+    return [answer | {"score": round(answer["score"], 6)} for answer in answers]
+
+
 def test_forms(ask):
     expected = ask(question=QUESTION, word_boxes=PAGE)
     assert len(expected) == 1 and list(expected[0]) == ["score", "answer", "start", "end"]
     one = {"question": QUESTION, "word_boxes": PAGE}
-    assert ask(one) == expected and ask([one]) == [expected] and ask([one, one]) == [expected] * 2
+    assert ask(one) == expected and ask([one]) == [expected]
     assert ask(None, QUESTION, PAGE) == expected
-    assert ask(question=[QUESTION, QUESTION], word_boxes=PAGE) == [expected] * 2
+    for two in (ask([one, one]), ask(question=[QUESTION, QUESTION], word_boxes=PAGE)):
+        assert [rounded(found) for found in two] == [rounded(expected)] * 2
     lazily = ask(one for _ in range(2))
     assert not isinstance(lazily, list) and list(lazily) == [expected] * 2
     arrays = [(word, np.array(box)) for word, box in PAGE]

@@ -22,7 +22,7 @@ FOLDERS = {  # lines of Python at most
     "models": 4700,
     "pipelines": 3700,
     "preprocessing": 6300,  # with pictures, their processors, boxes of words, and tables
-    "training": 920,
+    "training": 1990,
     "viz": 370,
 }
 FILES = {  # where a file may differ from its folder's cap

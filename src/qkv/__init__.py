@@ -161,6 +161,7 @@ _HOMES = {
     ),
     "training.flattening": "DataCollatorWithFlattening",
     "training.masking": "DataCollatorForLanguageModeling DataCollatorForWholeWordMask",
+    "training.metrics": "EvalPrediction compute_metrics_for",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -195,13 +196,14 @@ __all__ = [
     "ElectraForQuestionAnswering", "ElectraForSequenceClassification", "ElectraForTokenClassification", "ElectraModel",
     "ElectraTokenizer", "ElectraTokenizerFast", "EncoderDecoderCache", "EncoderNoRepeatNGramLogitsProcessor",
     "EncoderRepetitionPenaltyLogitsProcessor", "EosTokenCriteria", "EpsilonLogitsWarper", "EtaLogitsWarper",
-    "ExponentialDecayLengthPenalty", "FeatureExtractionPipeline", "FillMaskPipeline", "ForcedBOSTokenLogitsProcessor",
-    "ForcedEOSTokenLogitsProcessor", "GPT2Config", "GPT2ForSequenceClassification", "GPT2LMHeadModel", "GPT2Model",
-    "GPT2Tokenizer", "GPT2TokenizerFast", "GPTNeoXConfig", "GPTNeoXForCausalLM", "GPTNeoXForSequenceClassification",
-    "GPTNeoXModel", "Gemma2Config", "Gemma2ForCausalLM", "Gemma2ForSequenceClassification", "Gemma2Model",
-    "Gemma3ForCausalLM", "Gemma3TextConfig", "Gemma3TextForSequenceClassification", "Gemma3TextModel", "GemmaConfig",
-    "GemmaForCausalLM", "GemmaForSequenceClassification", "GemmaModel", "GemmaTokenizer", "GemmaTokenizerFast",
-    "GenerationConfig", "GenerationMixin", "GrammarLogitsProcessor", "GraniteConfig", "GraniteForCausalLM",
+    "EvalPrediction", "ExponentialDecayLengthPenalty", "FeatureExtractionPipeline", "FillMaskPipeline",
+    "ForcedBOSTokenLogitsProcessor", "ForcedEOSTokenLogitsProcessor", "GPT2Config", "GPT2ForSequenceClassification",
+    "GPT2LMHeadModel", "GPT2Model", "GPT2Tokenizer", "GPT2TokenizerFast", "GPTNeoXConfig", "GPTNeoXForCausalLM",
+    "GPTNeoXForSequenceClassification", "GPTNeoXModel", "Gemma2Config", "Gemma2ForCausalLM",
+    "Gemma2ForSequenceClassification", "Gemma2Model", "Gemma3ForCausalLM", "Gemma3TextConfig",
+    "Gemma3TextForSequenceClassification", "Gemma3TextModel", "GemmaConfig", "GemmaForCausalLM",
+    "GemmaForSequenceClassification", "GemmaModel", "GemmaTokenizer", "GemmaTokenizerFast", "GenerationConfig",
+    "GenerationMixin", "GrammarLogitsProcessor", "GraniteConfig", "GraniteForCausalLM",
     "GraniteForSequenceClassification", "GraniteModel", "HammingDiversityLogitsProcessor", "ImageProcessor",
     "InfNanRemoveLogitsProcessor", "LayoutLMConfig", "LayoutLMForMaskedLM", "LayoutLMForQuestionAnswering",
     "LayoutLMForSequenceClassification", "LayoutLMForTokenClassification", "LayoutLMModel", "LayoutLMTokenizer",
@@ -244,8 +246,8 @@ __all__ = [
     "WatermarkDetectorOutput", "WatermarkLogitsProcessor", "WatermarkingConfig", "XLMRobertaConfig",
     "XLMRobertaForMaskedLM", "XLMRobertaForMultipleChoice", "XLMRobertaForQuestionAnswering",
     "XLMRobertaForSequenceClassification", "XLMRobertaForTokenClassification", "XLMRobertaModel",
-    "XLMRobertaTokenizer", "XLMRobertaTokenizerFast", "ZeroShotClassificationPipeline", "default_data_collator",
-    "load_image", "pipeline", "quantize", "set_seed",
+    "XLMRobertaTokenizer", "XLMRobertaTokenizerFast", "ZeroShotClassificationPipeline", "compute_metrics_for",
+    "default_data_collator", "load_image", "pipeline", "quantize", "set_seed",
 ]  # fmt: skip
 
 

@@ -216,6 +216,8 @@ from .training.collators import default_data_collator as default_data_collator
 from .training.flattening import DataCollatorWithFlattening as DataCollatorWithFlattening
 from .training.masking import DataCollatorForLanguageModeling as DataCollatorForLanguageModeling
 from .training.masking import DataCollatorForWholeWordMask as DataCollatorForWholeWordMask
+from .training.metrics import EvalPrediction as EvalPrediction
+from .training.metrics import compute_metrics_for as compute_metrics_for
 
 __version__: str
 __all__: list[str]

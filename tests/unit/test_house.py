@@ -36,7 +36,7 @@ DOORS = {
 }
 BANNED_CALLS = {"eval", "exec", "compile", "__import__"}
 # A folder may import from those to its right, and from the ground (files at the top).
-ORDER = ["cli", "viz", "pipelines", "models", "heads", "generation", "backends", "layers"]
+ORDER = ["cli", "viz", "pipelines", "training", "models", "heads", "generation", "backends", "layers"]
 
 
 def imports(tree):

@@ -1,7 +1,7 @@
 """Whether the right entities were found in texts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,8 @@ class EntityF1(Metric):
 
     def entities(self, labels: Sequence[str]) -> list[Entity]:
         """(type, first token, token behind the last) of each entity in a row of labels."""
-        tags = [self._tag(label) for label in labels]
+        known = {label: self._tag(label) for label in set(labels)}
+        tags = [known[label] for label in labels]
         return list(_runs(tags) if self.scheme is None else _strict(tags, self.scheme))
 
     def _tag(self, label: str) -> Tag:
@@ -165,6 +166,6 @@ def _fits(one: Tag, other: Tag, rules: str) -> bool:
     return _allowed(one[0], other[0], "=" if one[1] == other[1] else "/", rules)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _allowed(one: str, other: str, same: str, rules: str) -> bool:
     return any(rule[0] in (one, "*") and rule[1] in (other, "*") and rule[2:] in ("", same) for rule in rules.split())

@@ -63,6 +63,7 @@ class UsedColumns:
         label_names: of targets, if not those of the model; `None` for the model's.
         need_labels: whether a batch without any of them is an error. Not so for prediction, nor where the loss comes
             from elsewhere.
+        drop: if not, rows keep all columns (`remove_unused_columns=False`).
         name: of the data set, for messages.
 
     Raises: ValueError from the call, if no label is in the batch; it names the columns that the rows had.
@@ -70,11 +71,11 @@ class UsedColumns:
 
     def __init__(
         self, collator: Callable[[list[Any]], Any], model: nn.Module, *, label_names: Sequence[str] | None = None,
-        need_labels: bool = True, name: str = "train_dataset",
+        need_labels: bool = True, drop: bool = True, name: str = "train_dataset",
     ):  # fmt: skip
         self.collator, self.need_labels, self.name = collator, need_labels, name
         self.targets = target_columns(model) if label_names is None else list(label_names)
-        known = model_columns(model)
+        known = model_columns(model) if drop else None
         wanted = getattr(collator, "columns", ())
         self.known = None if known is None else {*known, *self.targets, *LABELS, *wanted}
         self.model = type(_inner(model)).__name__
@@ -132,7 +133,7 @@ class UsedColumns:
             return
         names = self.names or names
         wanted = " or ".join(map(repr, self.targets))
-        others = [name for name in names if self.known is not None and name not in self.known]
+        others = [name for name in names if name not in (self.known or batch)]
         hint = "Add one, or use a collator that makes labels, such as DataCollatorForLanguageModeling."
         if others:
             hint = f"Rename the one with labels, e.g. dataset.rename_column({nearest('labels', others, 1)}, 'labels')."

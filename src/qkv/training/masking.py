@@ -33,8 +33,8 @@ class DataCollatorForLanguageModeling(DataCollatorMixin):
         mask_replace_prob, random_replace_prob: of a masked token to become the mask token, or any token.
         pad_to_multiple_of: a length is rounded up to a multiple of it.
         return_tensors: "pt", or "np" for the same as arrays.
-        seed: draw from a generator of its own, which goes on from batch to batch; worker i of a DataLoader seeds it
-            with seed + i. If None, from torch's own, which a checkpoint holds.
+        seed: draw from a generator of its own, which goes on from batch to batch; each worker i of a DataLoader begins
+            with seed + i. If None, from torch's own, which a checkpoint of training holds.
 
     Raises: ValueError for a tokenizer without the token that is needed, and for probabilities outside 0…1.
     """

@@ -69,6 +69,8 @@ def test_columns_that_are_no_numbers(tokenizer):
 def test_a_row_without_a_column_of_the_others(name, tokenizer):
     rows = [{"input_ids": [2, 5, 3], "labels": [0, 1, 0]}, {"input_ids": [2, 5, 3]}]
     fails(collator(name, tokenizer), rows, "'labels'", "row 1 of 2", "'input_ids'")
+    fails(collator(name, tokenizer), rows[::-1], "'labels'", "row 0 of 2", "'input_ids'")
+    fails(collator(name, tokenizer), [rows[0], {"labels": [0, 1, 0]}], "'input_ids'", "row 1 of 2")
     fails(collator(name, tokenizer), [], f"DataCollator{name} got no row")
 
 

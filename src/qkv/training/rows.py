@@ -11,6 +11,7 @@ from ..preprocessing.tokenizers.arrays import to_arrays, to_lists
 
 IGNORED = -100  # the label of a token that is no target
 LABELS = ("label", "label_ids")  # a row's names of what a batch has as `labels`
+TARGETS = ("labels", *LABELS)
 
 
 class DataCollatorMixin:
@@ -36,20 +37,24 @@ class DataCollatorMixin:
 def as_rows(features: Sequence[Any], name: str) -> list[Any]:
     """Rows as mappings (of the attributes of objects), or as they are if they are lists of ids.
 
-    Raises: ValueError if there is none, or if one lacks a column of the first.
+    Raises: ValueError if there is none, or if one lacks a column of the first, or labels that another has.
     """
     plain = (Mapping, list, tuple, np.ndarray, Tensor)
     rows = [row if isinstance(row, plain) or not hasattr(row, "__dict__") else vars(row) for row in features]
     if not rows:
         raise ValueError(f"{name} got no row: a batch has at least one.")
-    for index, row in enumerate(rows):
-        if isinstance(row, Mapping) and isinstance(rows[0], Mapping):
-            missing = next((column for column in rows[0] if column not in row), None)
-            if missing is not None:
-                raise ValueError(
-                    f"{name} got a row without {missing!r}, which the first row of the batch has: row {index} of "
-                    f"{len(rows)} has {short(list(row))}. Give all rows the same columns."
-                )
+    mappings = [row for row in rows if isinstance(row, Mapping)]
+    needed = {
+        **(mappings[0] if mappings else {}),
+        **{name: 0 for name in TARGETS if any(name in row for row in mappings)},
+    }
+    for index, row in enumerate(mappings):
+        missing = next((column for column in needed if column not in row), None)
+        if missing is not None:
+            raise ValueError(
+                f"{name} got a row without {missing!r}, which others of the batch have: row {index} of {len(rows)} has "
+                f"{short(list(row))}. Give all rows the same columns."
+            )
     return rows
 
 
@@ -69,7 +74,7 @@ def check_columns(batch: Mapping[str, Any], name: str) -> None:
 
 
 def _padding(column: str) -> str:
-    if column in ("labels", *LABELS):
+    if column in TARGETS:
         return (
             "Use DataCollatorForTokenClassification(tokenizer) for a label of each token, or "
             "DataCollatorForSeq2Seq(tokenizer, model) for texts as labels."

@@ -65,6 +65,12 @@ def test_columns_that_are_no_numbers(tokenizer):
     fails(default_data_collator, [{"x": 1}, {"x": None}], "'x'", "None")
 
 
+def test_labels_that_are_words(tokenizer):
+    rows = with_column("label", "good", "bad")
+    for collate in (default_data_collator, collator("WithPadding", tokenizer)):
+        fails(collate, rows, "'label", "'good'", "label2id[row['label']]")
+
+
 @pytest.mark.parametrize("name", TOKENIZED)
 def test_a_row_without_a_column_of_the_others(name, tokenizer):
     rows = [{"input_ids": [2, 5, 3], "labels": [0, 1, 0]}, {"input_ids": [2, 5, 3]}]

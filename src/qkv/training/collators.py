@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import short
-from .rows import IGNORED, LABELS, DataCollatorMixin, check_columns, pad_rows, split_labels
+from .rows import IGNORED, LABELS, DataCollatorMixin, check_columns, filled, pad_rows, split_labels
 
 
 def default_data_collator(features: Sequence[Any], return_tensors: str = "pt") -> dict[str, Any]:
@@ -77,10 +77,9 @@ class _Padding(DataCollatorMixin):
         given = str(getattr(self.padding, "value", self.padding))
         return names.get(given, given) == kind
 
-    def filled(self, labels: Sequence[int], length: int) -> list[int]:
-        """A row's labels, and as many that are no targets as are missing, on the tokenizer's side of padding."""
-        extra = [self.label_pad_token_id] * (length - len(labels))
-        return [*labels, *extra] if self.tokenizer.padding_side == "right" else [*extra, *labels]
+    def filled(self, labels: list[Any], length: int) -> list[list[int]]:
+        """Labels of each row, and those of its padding."""
+        return [filled(row, length, self.label_pad_token_id, self.tokenizer.padding_side) for row in labels]
 
 
 @dataclass
@@ -143,7 +142,7 @@ class DataCollatorForTokenClassification(_Padding):
                     f"row {index} of the batch has {count} for {len(row['input_ids'])} tokens. Give each token the "
                     f"label of its word, by the tokenizer's word_ids(), and {IGNORED} where that is None."
                 )
-        labels = [self.filled(label, batch["input_ids"].shape[1]) for label in labels]
+        labels = self.filled(labels, batch["input_ids"].shape[1])
         batch["labels"] = torch.tensor(labels, dtype=torch.int64)
         return batch
 
@@ -212,7 +211,7 @@ class DataCollatorForSeq2Seq(_Padding):
         multiple = self.pad_to_multiple_of or 1
         length = -(-length // multiple) * multiple
         if not self.is_padding("do_not_pad"):
-            labels = [self.filled(label, length) for label in labels]
+            labels = self.filled(labels, length)
         check_columns({"labels": labels}, f"{type(self).__name__}(padding={self.padding!r})")
         batch["labels"] = torch.tensor(labels, dtype=torch.int64)
         shift = getattr(self.model, "prepare_decoder_input_ids_from_labels", None)

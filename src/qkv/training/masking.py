@@ -15,7 +15,7 @@ from torch.utils.data import get_worker_info
 
 from ..errors import short
 from ..preprocessing.tokenizers.arrays import to_lists
-from .rows import IGNORED, DataCollatorMixin, pad_rows
+from .rows import IGNORED, DataCollatorMixin, filled, pad_rows
 
 
 @dataclass
@@ -101,17 +101,11 @@ class DataCollatorForLanguageModeling(DataCollatorMixin):
         if not isinstance(rows[0], Mapping):
             return {"input_ids": self.stacked([to_lists(row) for row in rows])}
         if "offset_mapping" in rows[0]:  # the tokenizer does not pad these
-            ids = self.stacked([to_lists(row["input_ids"]) for row in rows])
-            spans = [to_lists(row["offset_mapping"]) for row in rows]
-            rest = [{name: value for name, value in row.items() if name != "offset_mapping"} for row in rows]
-            rows = [
-                {**row, "offset_mapping": self.filled(own, ids.shape[1])} for row, own in zip(rest, spans, strict=True)
-            ]
+            length = self.stacked([to_lists(row["input_ids"]) for row in rows]).shape[1]
+            side = self.tokenizer.padding_side
+            spans = [filled(to_lists(row["offset_mapping"]), length, (0, 0), side) for row in rows]
+            rows = [{**row, "offset_mapping": own} for row, own in zip(rows, spans, strict=True)]
         return pad_rows(self.tokenizer, rows, type(self).__name__, multiple=self.pad_to_multiple_of)
-
-    def filled(self, values: Sequence[Any], length: int) -> list[Any]:
-        extra = [(0, 0)] * (length - len(values))
-        return [*values, *extra] if self.tokenizer.padding_side == "right" else [*extra, *values]
 
     def stacked(self, rows: list[list[int]]) -> Tensor:
         """Lists of ids as (B,T), padded if need be."""

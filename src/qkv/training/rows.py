@@ -63,14 +63,23 @@ def check_columns(batch: Mapping[str, Any], name: str) -> None:
     for column, values in batch.items():
         bad = [value for value in values if value is None or isinstance(value, str)]
         if bad:
-            raise ValueError(
-                f"column {column!r} holds {short(bad[0], 40)}, which {name} makes no tensor of. Drop it with "
-                f"dataset.remove_columns({column!r}); Trainer does so by itself with remove_unused_columns=True."
-            )
+            raise ValueError(f"column {column!r} holds {short(bad[0], 40)}, {_no_number(column, name)}")
         lengths = {len(value) for value in values if hasattr(value, "__len__") and getattr(value, "ndim", 1)}
         if len(lengths) > 1:
             counts = f"{min(lengths)} to {max(lengths)} items"
             raise ValueError(f"column {column!r} has rows of {counts}, which {name} does not pad. {_padding(column)}")
+
+
+def _no_number(column: str, name: str) -> str:
+    if column in TARGETS:
+        return (
+            "which is no number of a class. Map labels to numbers before training: "
+            "dataset.map(lambda row: {'label': model.config.label2id[row['label']]})."
+        )
+    return (
+        f"which {name} makes no tensor of. Drop it with dataset.remove_columns({column!r}); Trainer does so by itself "
+        f"with remove_unused_columns=True."
+    )
 
 
 def _padding(column: str) -> str:
@@ -83,6 +92,12 @@ def _padding(column: str) -> str:
         "Use data_collator=DataCollatorWithPadding(tokenizer) for what tokenizers return, or tokenize with "
         "padding='max_length', truncation=True."
     )
+
+
+def filled(values: Sequence[Any], length: int, value: Any, side: str) -> list[Any]:
+    """Values of a row's tokens, and as many of `value` as padding there is, on the tokenizer's side of padding."""
+    extra = [value] * (length - len(values))
+    return [*values, *extra] if side == "right" else [*extra, *values]
 
 
 def pad_rows(

@@ -35,6 +35,13 @@ class TaskHead(nn.Module):
         """The loss for the targets that were given; None if they make none."""
         return self.loss(scores["logits"], targets["labels"]) if "labels" in targets else None
 
+    def reads_padding(self, inputs: Mapping[str, Any], targets: Mapping[str, Tensor]) -> bool:
+        """Whether the loss depends on states of tokens that the mask (B,T) leaves out: if one of them has a target."""
+        mask = inputs.get("attention_mask")
+        if mask is None or mask.dim() != 2:
+            return mask is not None
+        return any(x.shape == mask.shape and bool(((x != -100) & (mask == 0)).any()) for x in targets.values())
+
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         raise NotImplementedError
 

@@ -64,6 +64,9 @@ class QuestionAnswering(TaskHead):
         start, end = self.out(self.dropout(body["last_hidden_state"])).unbind(-1)  # (B,T,D) -> 2 x (B,T)
         return {"start_logits": start, "end_logits": end}
 
+    def reads_padding(self, inputs: Mapping[str, Any], targets: Mapping[str, Tensor]) -> bool:
+        return True  # an answer is chosen among all tokens
+
     def total_loss(
         self, scores: Mapping[str, Tensor], targets: Mapping[str, Tensor], inputs: Mapping[str, Any]
     ) -> Tensor | None:
@@ -165,6 +168,11 @@ class CausalLM(TaskHead):
         if self.divisor is not None:
             logits = logits / self.divisor
         return logits if self.softcap is None else (logits / self.softcap).tanh() * self.softcap
+
+    def reads_padding(self, inputs: Mapping[str, Any], targets: Mapping[str, Tensor]) -> bool:
+        mask = inputs.get("attention_mask")
+        shifted = {name: x[:, 1:] for name, x in targets.items()}
+        return super().reads_padding({"attention_mask": None if mask is None else mask[:, :-1]}, shifted)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         labels = class_indices(logits, labels, classes="words").reshape(logits.shape[:-1])

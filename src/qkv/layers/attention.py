@@ -3,6 +3,8 @@
 Shapes: B batch, T queries, S keys, D model width, H heads, K key/value heads, C head width.
 """
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,20 +13,23 @@ from .layer_cache import LayerCache
 from .observe import note, wanted
 from .published import Named
 from .rope import Angles, rotate
+from .texts import Texts
 
 
 def attend(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, scale: float | None = None, dropout: float = 0.0,
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | Texts | None, *, scale: float | None = None, dropout: float = 0.0,
     kind: str = "attentions", softcap: float | None = None,
 ) -> Tensor:  # fmt: skip
     """softmax(q·k·scale + mask)·v: q (B,H,T,C), k and v (B,K,S,C) -> (B,H,T,C).
 
     Args:
-        mask: broadcast to (B,H,T,S); bool, True where to attend, or a float that is added to the scores.
+        mask: broadcast to (B,H,T,S); bool, True where to attend, or a float that is added to the scores; or `Texts`.
         scale: 1/sqrt(C) if None.
         softcap: scores are bent into (-softcap, softcap) by tanh, as in Gemma 2.
         kind: the name under which the weights (B,H,T,S) are noted when they are observed.
     """
+    if isinstance(mask, Texts):
+        return mask.attend(partial(attend, scale=scale, dropout=dropout, kind=kind, softcap=softcap), q, k, v)
     if softcap is None and not wanted(kind):
         gqa = q.shape[1] != k.shape[1]
         return F.scaled_dot_product_attention(q, k, v, mask, dropout, scale=scale, enable_gqa=gqa)
@@ -75,7 +80,7 @@ class Attention(Named):
         self.q_norm, self.k_norm, self.out_dropout = q_norm, k_norm, out_dropout
 
     def forward(
-        self, x: Tensor, mask: Tensor | None, angles: Angles | None = None, cache: LayerCache | None = None
+        self, x: Tensor, mask: Tensor | Texts | None, angles: Angles | None = None, cache: LayerCache | None = None
     ) -> Tensor:
         q, k, v = self.split(self.q_proj(x)), self.split(self.k_proj(x)), self.split(self.v_proj(x))  # (B,H,T,C)
         if self.q_norm is not None and self.k_norm is not None:
@@ -86,7 +91,7 @@ class Attention(Named):
             k, v = cache.update(k, v)
         return self.attend(q, k, v, mask)
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, kind: str = "attentions") -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | Texts | None, kind: str = "attentions") -> Tensor:
         dropout = self.dropout if self.training else 0.0
         x = attend(q, k, v, mask, scale=self.scale, dropout=dropout, kind=kind, softcap=self.softcap)
         x = self.o_proj(x.transpose(1, 2).flatten(2))  # (B,H,T,C) -> (B,T,H*C) -> (B,T,D)

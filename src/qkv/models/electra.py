@@ -54,6 +54,9 @@ class SummaryChoice(MultipleChoice):
         x, kind = body["last_hidden_state"], self.config.summary_type
         return self.first_dropout(x.mean(1) if kind == "mean" else x[:, 0 if kind == "first" else -1])
 
+    def reads_padding(self, inputs: Mapping[str, Any], targets: Mapping[str, Tensor]) -> bool:
+        return self.config.summary_type != "first"
+
 
 class ReplacedTokens(TaskHead):
     """a score for each token, above zero if it looks replaced (labels: 1 for those that are, 0 for others, (B,T)).

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from ..backends.cpu.unpadded import allowed, unpadded
 from ..config import Config
 from ..errors import short
 from ..generation.mixin import GenerationMixin
@@ -135,7 +136,8 @@ class TaskModel(PreTrainedModel):
             choices, inputs = flatten_choices(inputs)
         inputs = self.complete(inputs, targets)
         named = {name: value for name, value in inputs.items() if name not in ("input_ids", "attention_mask")}
-        body = self.backbone(inputs["input_ids"], inputs["attention_mask"], return_dict=True, **named)
+        with unpadded(allowed() and not head.reads_padding(inputs, targets)):
+            body = self.backbone(inputs["input_ids"], inputs["attention_mask"], return_dict=True, **named)
         x = body.last_hidden_state
         if not isinstance(logits_to_keep, int) or (logits_to_keep and logits_to_keep < x.shape[1]):
             kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep

@@ -13,6 +13,8 @@ import hashlib
 import os
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_void_p
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,9 @@ REBUILD = (
     if SOURCES.is_dir()
     else "with a C++ compiler, run `pip install --force-reinstall --no-deps --no-binary qkv qkv`"
 )
+
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 
 
 class Matrix(ctypes.Structure):
@@ -84,6 +89,29 @@ def isas() -> list[str]:
     usable = [name for name in ISAS if native.qkv_use_isa(name.encode()) == 0]
     native.qkv_use_isa(now)
     return usable
+
+
+@contextmanager
+def keeping_memory() -> Iterator[None]:
+    """Within it memory that is freed stays with the process, and is given back at the end.
+
+    A step of training frees what the next one asks for again: gradients and states of megabytes, which the GNU C
+    library returns to the system each time, so that each page is cleared and mapped anew. Elsewhere nothing changes.
+    """
+    try:
+        libc: Any = ctypes.CDLL(None)
+        choose, trim = libc.mallopt, libc.malloc_trim
+    except (OSError, AttributeError, TypeError):
+        yield
+        return
+    choose(M_MMAP_MAX, 0)
+    choose(M_TRIM_THRESHOLD, -1)
+    try:
+        yield
+    finally:
+        choose(M_MMAP_MAX, 65536)  # both as they are by default
+        choose(M_TRIM_THRESHOLD, 128 * 1024)
+        trim(ctypes.c_size_t(0))
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from ...layers import Layers
 from ...layers.cache import PerLayer
 from ...layers.layer_cache import LayerCache, StaticLayerCache, WindowCache
 from ...layers.observe import wanted
-from . import structs
+from . import structs, unpadded
 from .library import library
 from .program import Program, Unsupported
 
@@ -48,8 +48,10 @@ def steady(*, padding: bool = True) -> Iterator[None]:
 
 def run(layers: Layers, x: Tensor, context: tuple[Any, ...]) -> Tensor | None:
     """x (B,T,D) and what `Layers.forward` got -> (B,T,D); None if the native library cannot do it."""
+    if torch.is_grad_enabled():
+        return unpadded.run(layers, x, context)
     native = library()
-    if native is None or torch.is_grad_enabled() or x.dtype != torch.float32 or x.device.type != "cpu":
+    if native is None or x.dtype != torch.float32 or x.device.type != "cpu":
         return None
     if x.numel() == 0 or torch.compiler.is_compiling() or wanted("hidden_states") or wanted("attentions"):
         return None

@@ -22,7 +22,7 @@ FOLDERS = {  # lines of Python at most
     "models": 4700,
     "pipelines": 3700,
     "preprocessing": 6300,  # with pictures, their processors, boxes of words, and tables
-    "training": 1990,
+    "training": 2990,  # data, metrics, optimisers and schedules
     "viz": 370,
 }
 FILES = {  # where a file may differ from its folder's cap

@@ -207,6 +207,10 @@ from .preprocessing.tokenizers import T5Tokenizer as T5Tokenizer
 from .preprocessing.tokenizers import TapasTokenizer as TapasTokenizer
 from .preprocessing.tokenizers import XLMRobertaTokenizer as XLMRobertaTokenizer
 from .seed import set_seed as set_seed
+from .training.adafactor import Adafactor as Adafactor
+from .training.adafactor import AdafactorSchedule as AdafactorSchedule
+from .training.adafactor import get_adafactor_schedule as get_adafactor_schedule
+from .training.average import WeightAverage as WeightAverage
 from .training.collators import DataCollatorForMultipleChoice as DataCollatorForMultipleChoice
 from .training.collators import DataCollatorForSeq2Seq as DataCollatorForSeq2Seq
 from .training.collators import DataCollatorForTokenClassification as DataCollatorForTokenClassification
@@ -214,10 +218,32 @@ from .training.collators import DataCollatorWithPadding as DataCollatorWithPaddi
 from .training.collators import DefaultDataCollator as DefaultDataCollator
 from .training.collators import default_data_collator as default_data_collator
 from .training.flattening import DataCollatorWithFlattening as DataCollatorWithFlattening
+from .training.greedy import GreedyLR as GreedyLR
 from .training.masking import DataCollatorForLanguageModeling as DataCollatorForLanguageModeling
 from .training.masking import DataCollatorForWholeWordMask as DataCollatorForWholeWordMask
 from .training.metrics import EvalPrediction as EvalPrediction
 from .training.metrics import compute_metrics_for as compute_metrics_for
+from .training.optimizers import layerwise_groups as layerwise_groups
+from .training.schedules import SchedulerType as SchedulerType
+from .training.schedules import get_constant_schedule as get_constant_schedule
+from .training.schedules import get_constant_schedule_with_warmup as get_constant_schedule_with_warmup
+from .training.schedules import get_cosine_schedule_with_warmup as get_cosine_schedule_with_warmup
+from .training.schedules import (
+    get_cosine_with_hard_restarts_schedule_with_warmup as get_cosine_with_hard_restarts_schedule_with_warmup,
+)
+from .training.schedules import (
+    get_cosine_with_min_lr_schedule_with_warmup as get_cosine_with_min_lr_schedule_with_warmup,
+)
+from .training.schedules import (
+    get_cosine_with_min_lr_schedule_with_warmup_lr_rate as get_cosine_with_min_lr_schedule_with_warmup_lr_rate,
+)
+from .training.schedules import get_greedy_schedule as get_greedy_schedule
+from .training.schedules import get_inverse_sqrt_schedule as get_inverse_sqrt_schedule
+from .training.schedules import get_linear_schedule_with_warmup as get_linear_schedule_with_warmup
+from .training.schedules import get_polynomial_decay_schedule_with_warmup as get_polynomial_decay_schedule_with_warmup
+from .training.schedules import get_reduce_on_plateau_schedule as get_reduce_on_plateau_schedule
+from .training.schedules import get_scheduler as get_scheduler
+from .training.schedules import get_wsd_schedule as get_wsd_schedule
 
 __version__: str
 __all__: list[str]

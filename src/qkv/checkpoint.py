@@ -183,6 +183,13 @@ def write_weights(folder: Path, state: StateDict, *, max_shard_size: int | str =
             (folder / stale).unlink()  # of an earlier save with another number of shards
 
 
+def write_tensors(folder: Path, name: str, state: StateDict) -> None:
+    """Write tensors as one safetensors file of a name, such as adapter_model.safetensors."""
+    from safetensors.torch import save_file
+
+    write_file(folder, name, lambda path: save_file(state, path, metadata={"format": "pt"}))
+
+
 def write_compact(folder: Path, state: StateDict) -> None:
     """Write tensors as model.int8.safetensors, in the form that `int8_rows` describes: a quarter of float32's size."""
     from safetensors.torch import save_file

@@ -23,6 +23,11 @@ class Fused:
     transposed: bool = False  # published as (in, out), as GPT-2's Conv1D does
     shares: tuple[int, ...] = ()  # how wide each is, relative to the others; equally if empty
 
+    @property
+    def carries_over(self) -> bool:
+        """Whether what is published is ours as it is."""
+        return len(self.paths) == 1 and not self.transposed
+
     def split(self, tensor: Tensor) -> tuple[Tensor, ...]:
         tensor = tensor.t() if self.transposed and tensor.dim() == 2 else tensor
         if len(self.paths) == 1:
@@ -141,6 +146,10 @@ class KeyMap:
             return None
         theirs, index, name = found
         rule = self.rules.get(theirs) or self.also[theirs]
+        if "." in name and not rule.carries_over:  # of a layer's adapter: see `published_name`
+            part, _, rest = name.partition(".")
+            own = [path for path in rule.paths if path.rpartition(".")[2] == part]
+            return {_join(own[0], index, rest) if own else _join(rule.paths[0], index, name): tensor}
         return {_join(ours, index, name): part for ours, part in zip(rule.paths, rule.split(tensor), strict=True)}
 
     def to_published(self, state: Mapping[str, Tensor]) -> StateDict:
@@ -154,7 +163,9 @@ class KeyMap:
             path, index, name = found
             theirs = self.owner[path]
             rule = self.rules[theirs]
-            if path == rule.paths[0]:
+            if "." in name and not rule.carries_over:  # an adapter's, inside a layer
+                published[self.published_name(key)] = tensor
+            elif path == rule.paths[0]:
                 published[_join(theirs, index, name)] = rule.join([state[_join(p, index, name)] for p in rule.paths])
         return published
 
@@ -167,6 +178,16 @@ class KeyMap:
         theirs = self.owner[path]
         part = f".{path.rpartition('.')[2]}" if len(self.rules[theirs].paths) > 1 else ""
         return _join(theirs + part, index, name)
+
+    def site(self, path: str) -> tuple[str, tuple[str, ...], Fused]:
+        """Of one of our modules: its published path, our paths of all that is published there, how that is split."""
+        found = _find(path, self._ours) or _find(f"{path}.weight", self._ours)
+        if found is None:
+            return path, (path,), Fused((path,))
+        ours, index, name = found
+        theirs, rule = self.owner[ours], self.rules[self.owner[ours]]
+        published, *paths = [_join(one, index, name).removesuffix(".weight") for one in (theirs, *rule.paths)]
+        return published, tuple(paths), rule
 
     def covers(self, key: str) -> bool:
         """Whether a rule covers the module of this name, whether or not the model at hand has it."""
@@ -234,7 +255,8 @@ def _find(key: str, tree: dict) -> tuple[str, list[str], str] | None:
             open_ends.append((node[part], at + 1, index))
     if best is None:
         return None
-    rest = [{"gamma": "weight", "beta": "bias"}.get(part, part) for part in parts[best[2] :]]  # TensorFlow's names
+    rest = parts[best[2] :]
+    rest[-1:] = [{"gamma": "weight", "beta": "bias"}.get(part, part) for part in rest[-1:]]  # TensorFlow's names
     return best[0], best[1], ".".join(rest)
 
 

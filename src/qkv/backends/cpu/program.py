@@ -213,6 +213,8 @@ def plain(module: nn.Module) -> None:
     """Raises Unsupported if a module does more than its class says, or is being trained."""
     if module.training or module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__:
         raise Unsupported("training, or hooks")
+    if "switch" in module.__dict__:
+        raise Unsupported("adapters")
 
 
 def act_of(module: nn.Module) -> int:

@@ -219,6 +219,11 @@ from .training.collators import DefaultDataCollator as DefaultDataCollator
 from .training.collators import default_data_collator as default_data_collator
 from .training.flattening import DataCollatorWithFlattening as DataCollatorWithFlattening
 from .training.greedy import GreedyLR as GreedyLR
+from .training.lora import LoraConfig as LoraConfig
+from .training.lora import PeftModel as PeftModel
+from .training.lora import TaskType as TaskType
+from .training.lora import get_peft_model as get_peft_model
+from .training.lora import load_adapter as load_adapter
 from .training.masking import DataCollatorForLanguageModeling as DataCollatorForLanguageModeling
 from .training.masking import DataCollatorForWholeWordMask as DataCollatorForWholeWordMask
 from .training.metrics import EvalPrediction as EvalPrediction

@@ -17,6 +17,11 @@ GOLDENS = Path(__file__).parent.parent / "parity" / "goldens"
 IDS = torch.tensor([[5, 6, 7, 8, 9], [9, 3, 2, 8, 11]])
 
 
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(7)
+
+
 def bert():
     return AutoModelForSequenceClassification.from_pretrained(GOLDENS / "bert" / "ForSequenceClassification")
 
@@ -71,9 +76,9 @@ def test_said_numbers(capsys):
 def test_training_moves_the_adapter_alone(tmp_path):
     model = get_peft_model(bert(), LoraConfig(task_type="SEQ_CLS", lora_dropout=0.1, use_dora=True)).train()
     before, labels = weights(model), torch.tensor([2, 0])
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.02)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.05)
     losses = []
-    for _ in range(12):
+    for _ in range(15):
         optimizer.zero_grad()
         loss = model(IDS, labels=labels).loss
         loss.backward()

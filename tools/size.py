@@ -23,7 +23,7 @@ FOLDERS = {  # lines of Python at most
     "pipelines": 3700,
     "preprocessing": 6300,  # with pictures, their processors, boxes of words, and tables
     "training": 4200,  # data, metrics, optimisers and schedules; adapters
-    "viz": 370,
+    "viz": 455,
 }
 FILES = {  # where a file may differ from its folder's cap
     "training/lora.py": 280,  # PEFT's methods, most of them two lines

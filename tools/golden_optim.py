@@ -70,6 +70,7 @@ ADAFACTOR = [
     FIXED | {"scale_parameter": True, "clip_threshold": 0.5, "decay_rate": -0.5, "eps": [1e-8, 2.0]},
     {},
     {"warmup_init": True},
+    FIXED | {"beta1": 0.9, "weight_decay": 0.1, "dtype": "bfloat16"},
 ]
 
 
@@ -78,8 +79,8 @@ def optimizer():
     return torch.optim.SGD(groups, lr=RATES[0])
 
 
-def weights():
-    return [torch.nn.Parameter(wave(shape, i)) for i, shape in enumerate([(3, 4), (5,), (2, 3, 4)])]
+def weights(dtype):
+    return [torch.nn.Parameter(wave(shape, i).to(dtype)) for i, shape in enumerate([(3, 4), (5,), (2, 3, 4)])]
 
 
 def wave(shape, shift):
@@ -107,11 +108,12 @@ def rates_of_metrics(name, metrics, numbers):
 
 
 def adafactor(numbers):
-    ws = weights()
-    optim = Adafactor(ws, **numbers)
+    dtype = getattr(torch, numbers.get("dtype", "float32"))
+    ws = weights(dtype)
+    optim = Adafactor(ws, **{key: value for key, value in numbers.items() if key != "dtype"})
     for step in range(5):
         for i, w in enumerate(ws):
-            w.grad = wave(w.shape, 1.3 * step + i) * 0.1 ** (step % 3)
+            w.grad = (wave(w.shape, 1.3 * step + i) * 0.1 ** (step % 3)).to(dtype)
         optim.step()
     return [w.detach().flatten().tolist() for w in ws]
 

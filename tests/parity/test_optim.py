@@ -13,7 +13,7 @@ from families import FUSED
 from qkv import AutoConfig
 from qkv.auto import body_class
 from qkv.training.adafactor import Adafactor
-from qkv.training.optimizers import decay_groups
+from qkv.training.optimizers import decay_groups, get_decay_parameter_names
 from qkv.training.schedules import SchedulerType, get_scheduler
 
 PARITY = Path(__file__).parent
@@ -59,14 +59,16 @@ def test_rates_that_follow_a_metric(case):
 @pytest.mark.parametrize("case", GOLDEN["adafactor"], ids=lambda case: "-".join(case[0]) or "defaults")
 def test_adafactor(case):
     numbers, expected = case
-    weights = [nn.Parameter(wave(shape, i)) for i, shape in enumerate([(3, 4), (5,), (2, 3, 4)])]
+    dtype = getattr(torch, numbers.get("dtype", "float32"))
+    numbers = {key: value for key, value in numbers.items() if key != "dtype"}
+    weights = [nn.Parameter(wave(shape, i).to(dtype)) for i, shape in enumerate([(3, 4), (5,), (2, 3, 4)])]
     optimizer = Adafactor(weights, **numbers)
     for step in range(5):
         for i, weight in enumerate(weights):
-            weight.grad = wave(weight.shape, 1.3 * step + i) * 0.1 ** (step % 3)
+            weight.grad = (wave(weight.shape, 1.3 * step + i) * 0.1 ** (step % 3)).to(dtype)
         optimizer.step()
     for weight, numbers in zip(weights, expected, strict=True):
-        torch.testing.assert_close(weight.detach().flatten(), torch.tensor(numbers), rtol=0, atol=1e-7)
+        torch.testing.assert_close(weight.detach().flatten().float(), torch.tensor(numbers), rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("folder", GOLDEN["undecayed"])
@@ -79,6 +81,7 @@ def test_what_is_decayed(folder):
     assert (decayed["weight_decay"], kept["weight_decay"]) == (0.01, 0.0)
     assert len(decayed["params"]) + len(kept["params"]) == len(list(model.parameters()))
     ids = {id(weight) for weight in kept["params"]}
+    assert len(get_decay_parameter_names(model)) == len(decayed["params"])
     names = {re.sub(r"\b\d+\b", "{}", name) for name, weight in model.named_parameters() if id(weight) in ids}
     parts = rf"\.({'|'.join(FUSED)})\.\w+\.(weight|bias)$"
     assert sorted({re.sub(parts, r".\1.\2", name) for name in names}) == GOLDEN["undecayed"][folder]

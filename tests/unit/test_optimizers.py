@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -312,6 +314,23 @@ def test_what_a_schedule_refuses(given, error, message):
     with pytest.raises(error, match=message) as caught:
         get_scheduler(name, torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1), *steps)
     assert len(str(caught.value)) < 400
+
+
+STEPS = st.integers(0, 30)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    name=st.sampled_from(sorted({kind.value for kind in SchedulerType} - {"reduce_lr_on_plateau", "greedy"})),
+    warmup=STEPS,
+    total=STEPS,
+    step=STEPS,
+)
+def test_any_numbers_of_steps_give_a_rate(name, warmup, total, step):
+    """Also a run shorter than its warmup, of no steps, or that goes on past its end."""
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.5)
+    rate = get_scheduler(name, optimizer, warmup, total, NUMBERS.get(name)).lr_lambdas[0](step)
+    assert 0 <= rate <= 1 and isinstance(rate, float | int)
 
 
 def test_a_longer_run_is_not_held_to_the_old_length():

@@ -147,6 +147,12 @@ def decay_groups(model: nn.Module, weight_decay: float) -> Groups:
     return groups
 
 
+def get_decay_parameter_names(model: nn.Module) -> list[str]:
+    """Published names of the parameters that are decayed, whether or not they are trained."""
+    kept = _undecayed(model)
+    return [name for name, weight in model.named_parameters() if id(weight) not in kept]
+
+
 def layerwise_groups(model: nn.Module, learning_rate: float, decay: float, weight_decay: float = 0.0) -> Groups:
     """Groups whose rate is `decay` times that of the layer above (Clark et al., 2020, arXiv:2003.10555).
 

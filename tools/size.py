@@ -11,7 +11,7 @@ from pathlib import Path
 SRC = Path(__file__).parent.parent / "src" / "qkv"
 
 FOLDERS = {  # lines of Python at most
-    ".": 2640,  # with the outputs and Auto classes of text understanding, pages, pictures; names of training and adapters
+    ".": 2640,  # with outputs and Auto classes of text, pages, pictures; names of training and adapters
     "assets": 10,
     "backends": 1780,  # with a step of generate() as one call, and training without padding
     "cli": 2680,

@@ -146,7 +146,7 @@ class KeyMap:
             return None
         theirs, index, name = found
         rule = self.rules.get(theirs) or self.also[theirs]
-        if "." in name and not rule.carries_over:  # of a layer's adapter: see `published_name`
+        if _is_inside(name) and not rule.carries_over:  # of a layer's adapter: see `published_name`
             part, _, rest = name.partition(".")
             own = [path for path in rule.paths if path.rpartition(".")[2] == part]
             return {_join(own[0], index, rest) if own else _join(rule.paths[0], index, name): tensor}
@@ -163,7 +163,7 @@ class KeyMap:
             path, index, name = found
             theirs = self.owner[path]
             rule = self.rules[theirs]
-            if "." in name and not rule.carries_over:  # an adapter's, inside a layer
+            if _is_inside(name) and not rule.carries_over:  # an adapter's, inside a layer
                 published[self.published_name(key)] = tensor
             elif path == rule.paths[0]:
                 published[_join(theirs, index, name)] = rule.join([state[_join(p, index, name)] for p in rule.paths])
@@ -258,6 +258,11 @@ def _find(key: str, tree: dict) -> tuple[str, list[str], str] | None:
     rest = parts[best[2] :]
     rest[-1:] = [{"gamma": "weight", "beta": "bias"}.get(part, part) for part in rest[-1:]]  # TensorFlow's names
     return best[0], best[1], ".".join(rest)
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a name that is left of a path is of a module in it, not of its own weight, or of that one's scales."""
+    return "." in name and not name.startswith("weight.")
 
 
 def _join(path: str, index: list[str], name: str) -> str:

@@ -57,7 +57,7 @@ def test_a_fresh_adapter_changes_nothing_and_freezes_the_base():
     model, plain = bert(), logits(bert())
     found = get_peft_model(model, LoraConfig(task_type=TaskType.SEQ_CLS))
     assert found is model and isinstance(model, PeftModel) and isinstance(model, qkv.BertForSequenceClassification)
-    assert torch.equal(logits(model), plain)
+    near(logits(model), plain)
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert trained == {
         *(f"bert.encoder.layer.{i}.attention.self.{part}.lora_{x}.default.weight"
@@ -148,9 +148,10 @@ def test_several_adapters(tmp_path):
     both = logits(model)
     assert min((both - one).abs().max(), (both - two).abs().max()) > 1e-4
     with model.disable_adapter():
-        assert torch.equal(logits(model), plain)
+        near(logits(model), plain)
     model.disable_adapters()
-    assert torch.equal(logits(model), plain) and model.active_adapters == []
+    near(logits(model), plain)
+    assert model.active_adapters == []
     model.enable_adapters()
     assert torch.equal(logits(model), both)
 
@@ -254,16 +255,47 @@ def test_tied_weights_part_when_one_is_merged(tmp_path):
 @pytest.mark.parametrize("how", ["int8", "int4"])
 def test_beside_weights_of_few_bits(how, tmp_path):
     get = AutoModelForCausalLM.from_pretrained
-    plain = learnt(get_peft_model(gpt2(), LoraConfig(target_modules="all-linear", use_dora=True)), 0.05)
+    plain = learnt(get_peft_model(gpt2(), LoraConfig(target_modules="all-linear", use_dora=True)), 0.2)
     plain.save_pretrained(tmp_path)
     base = get(GOLDENS / "gpt2" / "LMHeadModel", quantize=how)
     before = logits(base)
     model = load_adapter(base, tmp_path)
-    change, wanted = logits(model) - before, logits(plain) - logits(gpt2())
-    assert (change - wanted).norm() < 0.2 * wanted.norm()
+    plain = load_adapter(
+        qkv.backends.quantize.dequantize(get(GOLDENS / "gpt2" / "LMHeadModel", quantize=how)), tmp_path
+    )
+    wanted = logits(plain)  # of the same weights; activations may have eight bits
+    assert (logits(model) - wanted).norm() < 0.05 * wanted.norm() < 0.2 * (before - wanted).norm()
     with pytest.raises(ValueError, match="quantise"):
         model.merge_and_unload()
     assert torch.equal(logits(model.unload()), before)
+
+
+@pytest.mark.parametrize("how", ["int8", "int4"])
+def test_training_beside_weights_of_few_bits(how):
+    get = AutoModelForCausalLM.from_pretrained
+    model = get(GOLDENS / "gpt2" / "LMHeadModel", quantize=how)
+    with pytest.raises(RuntimeError, match="LoraConfig"):
+        model.train()(IDS)
+    plain = qkv.backends.quantize.dequantize(get(GOLDENS / "gpt2" / "LMHeadModel", quantize=how))
+    config, found = LoraConfig(target_modules="all-linear", init_lora_weights=False), {}
+    for one in (model, plain):
+        torch.manual_seed(3)
+        get_peft_model(one, config).eval()(IDS, labels=IDS).loss.backward()
+        found[one] = torch.cat([p.grad.flatten() for p in one.parameters() if p.requires_grad])
+    # where the native library multiplies, activations have eight bits
+    assert (found[model] - found[plain]).norm() < 0.1 * found[plain].norm()
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.02)
+    losses = []
+    for _ in range(10):
+        optimizer.zero_grad()
+        loss = model.train()(IDS, labels=IDS).loss
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]
+    model.unload()
+    with pytest.raises(RuntimeError, match="LoraConfig"):
+        model.train()(IDS)
 
 
 def test_half_precision_keeps_adapters_in_full():

@@ -4,7 +4,7 @@ On a CPU in float32 the native library multiplies, with activations rounded to e
 torch multiplies by the weights made float32 again, a block of rows at a time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ class Quantized(nn.Module):
 
     packed: Tensor  # uint8: panels or blocks
     scale: Tensor | None  # float32 (Np,) for eight bits
+    passes_gradients = False  # whether what stands before it may be trained, as adapters are
 
     def __init__(self, rows: int, columns: int, bits: int):
         super().__init__()
@@ -86,11 +87,12 @@ class Quantized(nn.Module):
 
     def refuse_gradients(self, *inputs: Tensor | None) -> None:
         """Raise RuntimeError where gradients would have to flow through codes."""
-        if torch.is_grad_enabled() and (self.training or any(x is not None and x.requires_grad for x in inputs)):
+        wanted = self.training or any(x is not None and x.requires_grad for x in inputs)
+        if torch.is_grad_enabled() and wanted and not self.passes_gradients:
             raise RuntimeError(
                 "a quantised model is for inference: gradients cannot pass through its weights. Call model.eval() and "
                 "leave its parameters frozen (or use torch.inference_mode()); to train, load it without quantize=, or "
-                "with dequantize=True."
+                "with dequantize=True, or train an adapter: get_peft_model(model, LoraConfig())."
             )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Quantized":
@@ -164,6 +166,10 @@ class QuantizedLinear(Quantized):
 
     def forward(self, x: Tensor) -> Tensor:
         self.refuse_gradients(x, self.bias)
+        return _Product.apply(x, self) if torch.is_grad_enabled() and x.requires_grad else self.product(x)
+
+    def product(self, x: Tensor) -> Tensor:
+        """What `forward` gives, without gradients."""
         done = self._native(x) if x.dtype == torch.float32 and x.device.type == "cpu" else None
         return self._torch(x) if done is None else done
 
@@ -180,10 +186,28 @@ class QuantizedLinear(Quantized):
         return y if done == 0 else None
 
     def _torch(self, x: Tensor) -> Tensor:
-        step = max(BLOCK // max(self.columns, 1) // packing.ROWS, 1) * packing.ROWS
-        blocks = (self.dequantized(start, start + step).to(x.dtype) for start in range(0, self.rows, step))
-        y = torch.cat([F.linear(x, block) for block in blocks], dim=-1)
+        y = torch.cat([F.linear(x, block) for _, block in self.blocks(x.dtype)], dim=-1)
         return y if self.bias is None else y + self.bias.to(y.dtype)
+
+    def blocks(self, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
+        """Some rows of the matrix at a time, so that it is never in memory whole."""
+        step = max(BLOCK // max(self.columns, 1) // packing.ROWS, 1) * packing.ROWS
+        for start in range(0, self.rows, step):
+            yield slice(start, start + step), self.dequantized(start, start + step).to(dtype)
+
+
+class _Product(torch.autograd.Function):
+    """A product with frozen weights of few bits: the gradient of x (…,K) is that of y (…,N) times the weights."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: QuantizedLinear) -> Tensor:
+        ctx.layer = layer
+        return layer.product(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        parts = [grad[..., rows] @ block for rows, block in ctx.layer.blocks(grad.dtype)]
+        return sum(parts[1:], parts[0]), None
 
 
 class QuantizedEmbedding(Quantized):

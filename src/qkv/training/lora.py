@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
+from ..backends.quantized import Quantized
 from ..errors import nearest, short
 from ..hub import push_folder
 from ..models.base import PreTrainedModel
@@ -150,6 +151,7 @@ class PeftModel(PreTrainedModel):
         untie(self)
         for name, parameter in nn.Module.named_parameters(self):
             parameter.requires_grad_(self.trained.get(name, False))
+        _pass_gradients(self, False)
         self.__class__ = self.plain_class  # type: ignore[assignment]
         for name in ("switch", "peft_config", "sites", "trained"):
             vars(self).pop(name)
@@ -256,6 +258,7 @@ def _become(model: PreTrainedModel) -> Any:
         model.__class__ = type(cls.__name__, (PeftModel, cls), names)
         trained = {name: parameter.requires_grad for name, parameter in nn.Module.named_parameters(model)}
         vars(model).update(switch=Switch(), peft_config={}, sites={}, trained=trained)
+        _pass_gradients(model, True)
     return model
 
 
@@ -265,6 +268,12 @@ def _restore(model: PeftModel) -> None:
         model.unload()
     elif model.active_adapter not in model.peft_config:
         model.set_adapter(next(iter(model.peft_config)), inference_mode=True)
+
+
+def _pass_gradients(model: nn.Module, passes: bool) -> None:
+    for module in model.modules():
+        if isinstance(module, Quantized):
+            module.passes_gradients = passes
 
 
 def _trainable(model: PeftModel) -> list[str]:

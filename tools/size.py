@@ -26,7 +26,7 @@ FOLDERS = {  # lines of Python at most
     "viz": 455,
 }
 FILES = {  # where a file may differ from its folder's cap
-    "training/lora.py": 280,  # PEFT's methods, most of them two lines
+    "training/lora.py": 290,  # PEFT's methods, most of them two lines
     "outputs.py": 280,  # a class for each task
     "models/longformer.py": 260,  # two kinds of attention, and what weights of windows mean
     "models/deberta_v2.py": 200,  # the only attention of its kind

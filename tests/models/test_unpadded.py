@@ -1,11 +1,14 @@
 """Training without padding gives the losses and gradients of the padded computation, for every family and head."""
 
+import platform
+
 import pytest
 import torch
 
 import qkv.backends.cpu.unpadded as engine
 from families import tiny_config
 from qkv import auto
+from qkv.backends.cpu.library import keeping_memory
 from qkv.backends.cpu.unpadded import unpadded
 from qkv.heads import CausalLM, MaskedLM, QuestionAnswering, TableQuestionAnswering, TokenClassifier
 from qkv.layers import attend
@@ -167,3 +170,20 @@ def test_the_first_token_of_a_text_padded_on_the_left_is_predicted_by_padding(ta
     given = batch(model, left=True)
     same(learn(model, given), learn(model, given, on=False))
     assert not any(taken)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library is asked to keep memory")
+def test_memory_that_is_freed_is_used_again():
+    """Pages that the system maps for 64 MB: all of them each time, or within `keeping_memory` at first alone."""
+    import resource
+
+    def faults():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.zeros(2**24)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    anew = faults()
+    with keeping_memory():
+        faults()
+        assert faults() < anew / 4
+    assert faults() > anew / 2

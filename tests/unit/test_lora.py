@@ -30,6 +30,11 @@ def gpt2():
     return AutoModelForCausalLM.from_pretrained(GOLDENS / "gpt2" / "LMHeadModel")
 
 
+def albert():
+    """Its pooler is a linear layer that takes the first token itself."""
+    return AutoModelForSequenceClassification.from_pretrained(GOLDENS / "albert" / "ForSequenceClassification")
+
+
 def logits(model):
     with torch.inference_mode():
         return model.eval()(IDS).logits
@@ -110,11 +115,11 @@ def test_training_moves_the_adapter_alone(tmp_path):
     assert not saved and torch.equal(logits(fresh), trained)
 
 
-@pytest.mark.parametrize("make", [bert, gpt2])
+@pytest.mark.parametrize("make", [bert, gpt2, albert])
 @pytest.mark.parametrize("dora", [False, True])
 def test_merging(make, dora):
     plain, model = make(), make()
-    task = "SEQ_CLS" if make is bert else "CAUSAL_LM"
+    task = "CAUSAL_LM" if make is gpt2 else "SEQ_CLS"
     get_peft_model(model, LoraConfig(target_modules="all-linear", task_type=task, use_dora=dora))
     adapted = logits(learnt(model))
     assert (adapted - logits(plain)).abs().max() > 1e-3

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..backends.quantized import QuantizedLinear
 from .lora_config import LoraConfig
 from .lora_targets import Site
 
@@ -124,13 +125,17 @@ class Replaced(nn.Module):
 
 @cache
 def _class(mixin: type[nn.Module], cls: type[nn.Module]) -> type[nn.Module]:
+    """A class with a mixin over it; adapters belong to the product, so under what a pooler's class does around it."""
+    product = next((one for one in (nn.Linear, QuantizedLinear) if mixin is Adapted and issubclass(cls, one)), cls)
+    if cls is not product:
+        return type(cls.__name__, (cls, _class(mixin, product)), {})
     return type(cls.__name__, (mixin, cls), {})
 
 
 def dress(module: nn.Module, mixin: type[nn.Module], switch: Switch) -> None:
     """Give a module the class that knows of adapters, and empty places for them."""
     if "switch" not in vars(module):
-        vars(module).update(switch=switch, sizes={})
+        vars(module).update(switch=switch, sizes={}, own_class=type(module))
         module.__class__ = _class(mixin, type(module))
         for part in PARTS[:3] if mixin is Adapted else PARTS[3:]:
             setattr(module, part, nn.ModuleDict())
@@ -140,9 +145,9 @@ def undress(module: nn.Module) -> None:
     """Give a module its own class back."""
     for part in PARTS:
         module._modules.pop(part, None)
+    module.__class__ = vars(module).pop("own_class")
     for part in ("switch", "sizes"):
-        vars(module).pop(part, None)
-    module.__class__ = type(module).__mro__[2]
+        vars(module).pop(part)
 
 
 def parts_of(model: nn.Module, name: str) -> list[nn.Module]:

@@ -127,9 +127,8 @@ class Replaced(nn.Module):
 def _class(mixin: type[nn.Module], cls: type[nn.Module]) -> type[nn.Module]:
     """A class with a mixin over it; adapters belong to the product, so under what a pooler's class does around it."""
     product = next((one for one in (nn.Linear, QuantizedLinear) if mixin is Adapted and issubclass(cls, one)), cls)
-    if cls is not product:
-        return type(cls.__name__, (cls, _class(mixin, product)), {})
-    return type(cls.__name__, (mixin, cls), {})
+    bases: tuple[type, ...] = (mixin, cls) if cls is product else (cls, _class(mixin, product))
+    return type(cls.__name__, bases, {})
 
 
 def dress(module: nn.Module, mixin: type[nn.Module], switch: Switch) -> None:

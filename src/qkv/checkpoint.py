@@ -183,11 +183,12 @@ def write_weights(folder: Path, state: StateDict, *, max_shard_size: int | str =
             (folder / stale).unlink()  # of an earlier save with another number of shards
 
 
-def write_tensors(folder: Path, name: str, state: StateDict) -> None:
-    """Write tensors as one safetensors file of a name, such as adapter_model.safetensors."""
+def write_tensors(folder: Path, name: str, tensors: StateDict) -> None:
+    """Write any tensors as one .safetensors file, which appears whole or not at all."""
     from safetensors.torch import save_file
 
-    write_file(folder, name, lambda path: save_file(state, path, metadata={"format": "pt"}))
+    kept = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}  # none shares memory
+    write_file(folder, name, lambda path: save_file(kept, path, metadata={"format": "pt"}))
 
 
 def write_compact(folder: Path, state: StateDict) -> None:

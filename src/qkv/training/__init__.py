@@ -1,1 +1,1 @@
-"""Training: one loop (`trainer.py`), and one file per feature applied to it."""
+"""Training: `Trainer` is the loop, `TrainingArguments` what it is told; each feature applied to it has a file."""

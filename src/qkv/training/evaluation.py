@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,10 @@ from torch import Tensor
 
 from ..errors import short
 from .arguments import TrainingArguments
-from .columns import columns_for
+from .columns import UsedColumns
 from .loader import Collate, check_dataset, is_map_style, load, stream
 from .loss import count_items, loss_of, target_names
-from .metrics import EvalLoopOutput, EvalPrediction, PredictionOutput
+from .results import EvalLoopOutput, EvalPrediction, PredictionOutput
 
 PADDING = -100  # of arrays whose rows differ in length
 
@@ -27,6 +26,7 @@ class Evaluation:
     model: Any
     device: torch.device
     data_collator: Any
+    compute_loss_func: Any
     compute_metrics: Any
     preprocess_logits_for_metrics: Any
     callback_handler: Any
@@ -66,7 +66,7 @@ class Evaluation:
         """A pass over a dataset; predictions are kept if `keep`, or if there are metrics of all of them."""
         args, started = self.args, time.monotonic()
         check_dataset(dataset, "the dataset")
-        size, collate = args.per_device_eval_batch_size, self.collate_for(dataset, metric_key_prefix)
+        size, collate = args.per_device_eval_batch_size, self.collate_for(metric_key_prefix)
         if is_map_style(dataset):
             rows = [list(range(i, min(i + size, len(dataset)))) for i in range(0, len(dataset), size)]
             batches = load(dataset, rows, collate, workers=args.dataloader_num_workers, seed=args.seed)
@@ -125,19 +125,18 @@ class Evaluation:
             logits = self.preprocess_logits_for_metrics(logits, label)
         return loss, _array(logits), _array(label) if targets else None
 
-    def collate_for(self, dataset: Any, what: str) -> Collate:
-        """The collator, after the columns that the model does not take were left out."""
+    def collate_for(self, what: str) -> Collate:
+        """The collator, behind what leaves out the columns that the model does not take."""
         if not self.args.remove_unused_columns:
             return self.data_collator
-        return partial(_collate, self.data_collator, columns_for(self.model, self.args.label_names))
+        needed = what == "train" and self.compute_loss_func is None
+        names = self.args.label_names
+        return UsedColumns(
+            self.data_collator, self.model, label_names=names, need_labels=needed, name=f"{what}_dataset"
+        )
 
     def _prepare(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         return {name: x.to(self.device) if isinstance(x, Tensor) else x for name, x in inputs.items()}
-
-
-def _collate(collator: Any, columns: Any, rows: Sequence[Any]) -> dict[str, Any]:
-    kept = [{name: row[name] for name in row if name in columns} if isinstance(row, Mapping) else row for row in rows]
-    return collator(kept)
 
 
 def _items(outputs: Any) -> list[tuple[str, Any]]:

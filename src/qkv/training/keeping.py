@@ -13,7 +13,7 @@ from ..files import write_file
 from . import checkpoint as checkpoints
 from .arguments import TrainingArguments
 from .callbacks import Callbacks
-from .metrics import TrainOutput
+from .results import TrainOutput
 from .state import TrainerControl, TrainerState
 
 LOG = "log.jsonl"  # in output_dir: a line for everything that is logged
@@ -164,7 +164,7 @@ class Keeping:
         if left or unexpected:
             raise ValueError(
                 f"{folder.name} is of another model: {(left or unexpected)[0]} is "
-                f"{'not in it' if left else 'in it, but not in this one'}. Resume with the model that the run began with."
+                f"{'not in it' if left else 'in it alone'}. Resume with the model that the run began with."
             )
 
     def _finish(self, started: float, first: int) -> TrainOutput:
@@ -218,4 +218,4 @@ class Keeping:
 
 def plain(state: dict[str, Any]) -> dict[str, Any]:
     """A scheduler's state without its functions, which are made again."""
-    return {name: value for name, value in state.items() if not name.startswith("lr_lambda") and not callable(value)}
+    return {name: value for name, value in state.items() if not callable(value)}

@@ -7,7 +7,7 @@ from typing import Any
 from .arguments import TrainingArguments
 from .loader import Batch, is_map_style, load, stream
 from .optimizers import make_optimizer
-from .order import Order
+from .order import Order, row_lengths
 from .schedules import get_scheduler
 from .state import TrainerControl, TrainerState
 
@@ -51,16 +51,11 @@ class Planning:
             len(self.train_dataset), args.per_device_train_batch_size,
             seed=args.seed if args.data_seed is None else args.data_seed,
             shuffle=args.train_sampling_strategy != "sequential", drop_last=args.dataloader_drop_last,
-            lengths=self._lengths() if grouped else None, group_by_length=grouped,
+            lengths=row_lengths(self.train_dataset, args.length_column_name) if grouped else None, group_by_length=grouped,
         )  # fmt: skip
 
-    def _lengths(self) -> list[int]:
-        rows = (self.train_dataset[i] for i in range(len(self.train_dataset)))
-        name = self.args.length_column_name
-        return [int(row[name]) if name in row else len(row["input_ids"]) for row in rows]
-
     def _batches(self, epoch: int, skip: int) -> Iterator[Batch]:
-        collate = self.collate_for(self.train_dataset, "train")
+        collate = self.collate_for("train")
         if not is_map_style(self.train_dataset):
             size = self.args.per_device_train_batch_size
             return stream(self.train_dataset, size, collate, skip=skip, drop_last=self.args.dataloader_drop_last)

@@ -31,7 +31,7 @@ from .evaluation import Evaluation
 from .keeping import Keeping
 from .loader import Batch, check_dataset
 from .loss import count_items, head_of, loss_of, smoothed
-from .metrics import TrainOutput
+from .results import TrainOutput
 from .planning import Planning
 from .state import TrainerControl, TrainerState
 
@@ -224,6 +224,6 @@ class Trainer(Planning, Keeping, Evaluation):
         last = checkpoints.get_last_checkpoint(self.args.folder)
         raise FloatingPointError(
             f"the loss is {value} at step {self.state.global_step + 1}, in rows {short(rows, 120)} of train_dataset. "
-            f"This step has not changed the weights; {f'the last checkpoint is {last}' if last else 'no checkpoint yet'}. "
+            f"This step changed no weights; {f'the last checkpoint is {last}' if last else 'there is no checkpoint'}. "
             f"Lower learning_rate, or look at these rows."
         )

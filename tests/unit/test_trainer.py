@@ -14,26 +14,11 @@ from qkv.training.arguments import TrainingArguments
 from qkv.training.callbacks import EarlyStoppingCallback, TrainerCallback
 from qkv.training.trainer import Trainer
 from tiny import GOLDENS
+from tiny_training import rows
 
 
-def rows(count, seed=0, longest=9):
-    draw = torch.Generator().manual_seed(seed)
-    found = []
-    for i in range(count):
-        length = int(torch.randint(2, longest, (), generator=draw))
-        ids = torch.randint(5, 98, (length,), generator=draw).tolist()
-        ids = ids + [0] * (longest - length)
-        mask = [1] * length + [0] * (longest - length)
-        found.append({"input_ids": ids, "attention_mask": mask, "labels": i % 3})
-    return found
-
-
-def written(count, seed=0, longest=9):
-    """The same for a language model: labels are -100 where there is padding."""
-    found = rows(count, seed, longest)
-    for row in found:
-        row["labels"] = [i if m else -100 for i, m in zip(row["input_ids"], row["attention_mask"], strict=True)]
-    return found
+def written(count):
+    return rows(count, kind="words")
 
 
 def classifier(dropout=0.1):

@@ -4,7 +4,7 @@ import torch
 
 
 def rows(count, seed=0, longest=9, kind="classes"):
-    """`count` padded rows: of a sequence classifier ("classes"), of a tagger ("tags"), of a language model ("words")."""
+    """`count` padded rows for a sequence classifier ("classes"), a tagger ("tags") or a language model ("words")."""
     draw = torch.Generator().manual_seed(seed)
     found = []
     for i in range(count):

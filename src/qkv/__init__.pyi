@@ -210,7 +210,14 @@ from .seed import set_seed as set_seed
 from .training.adafactor import Adafactor as Adafactor
 from .training.adafactor import AdafactorSchedule as AdafactorSchedule
 from .training.adafactor import get_adafactor_schedule as get_adafactor_schedule
+from .training.arguments import TrainingArguments as TrainingArguments
 from .training.average import WeightAverage as WeightAverage
+from .training.callbacks import DefaultFlowCallback as DefaultFlowCallback
+from .training.callbacks import EarlyStoppingCallback as EarlyStoppingCallback
+from .training.callbacks import PrinterCallback as PrinterCallback
+from .training.callbacks import ProgressCallback as ProgressCallback
+from .training.callbacks import TrainerCallback as TrainerCallback
+from .training.checkpoint import get_last_checkpoint as get_last_checkpoint
 from .training.collators import DataCollatorForMultipleChoice as DataCollatorForMultipleChoice
 from .training.collators import DataCollatorForSeq2Seq as DataCollatorForSeq2Seq
 from .training.collators import DataCollatorForTokenClassification as DataCollatorForTokenClassification
@@ -249,6 +256,9 @@ from .training.schedules import get_polynomial_decay_schedule_with_warmup as get
 from .training.schedules import get_reduce_on_plateau_schedule as get_reduce_on_plateau_schedule
 from .training.schedules import get_scheduler as get_scheduler
 from .training.schedules import get_wsd_schedule as get_wsd_schedule
+from .training.state import TrainerControl as TrainerControl
+from .training.state import TrainerState as TrainerState
+from .training.trainer import Trainer as Trainer
 
 __version__: str
 __all__: list[str]

@@ -34,7 +34,10 @@ def test_block(block, tmp_path, monkeypatch, tiny_distilbert):
     monkeypatch.setattr("qkv.pipelines.factory.is_cached", lambda name: False)
     monkeypatch.setattr("qkv.pipelines.factory.reachable", lambda: False)
     for name in re.findall(r'"((?:[\w-]+/)?distilbert-[\w-]+)"', block):
-        tiny_distilbert(tmp_path / name)
+        if name == "distilbert-base-uncased":  # a base model, whose head is to be trained
+            make(tmp_path / name, "distilbert", "ForMaskedLM")
+        else:
+            tiny_distilbert(tmp_path / name)
     for name in re.findall(r'"([\w-]+/all-MiniLM-L6-v2)"', block):
         make_sentence(tmp_path / name)
     for name in re.findall(r'"([\w-]+/ms-marco-MiniLM-L6-v2)"', block):

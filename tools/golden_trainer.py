@@ -22,11 +22,12 @@ ARGUMENTS = {
     "max_steps": 50, "per_device_train_batch_size": 4, "learning_rate": 1e-3, "weight_decay": 0.01, "warmup_steps": 5,
     "logging_steps": 1, "save_strategy": "no", "report_to": "none", "disable_tqdm": True, "use_cpu": True,
 }  # fmt: skip
+CLASSES = ("bert/ForSequenceClassification", "AutoModelForSequenceClassification")
 CASES = {
-    "classes": ("bert/ForSequenceClassification", "AutoModelForSequenceClassification", {}),
+    "classes": (*CLASSES, {}),
     "tags": ("bert/ForTokenClassification", "AutoModelForTokenClassification", {"lr_scheduler_type": "cosine"}),
-    "smoothed": ("bert/ForSequenceClassification", "AutoModelForSequenceClassification", {"label_smoothing_factor": 0.1}),
-    "adafactor": ("bert/ForSequenceClassification", "AutoModelForSequenceClassification", {"optim": "adafactor"}),
+    "smoothed": (*CLASSES, {"label_smoothing_factor": 0.1}),
+    "adafactor": (*CLASSES, {"optim": "adafactor"}),
 }  # fmt: skip
 
 

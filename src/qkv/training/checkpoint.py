@@ -150,7 +150,8 @@ def _unpack(value: dict[str, Any], tensors: dict[str, Tensor]) -> Any:
 
 def rng_state() -> dict[str, Any]:
     """Of everything that draws in this process."""
-    name, keys, *numbers = np.random.get_state()
+    name, keys, *numbers = np.random.get_state(legacy=True)
+    keys = np.asarray(keys)
     state = {
         "python": random.getstate(),
         "numpy": (name, keys.astype(np.int64), *numbers),

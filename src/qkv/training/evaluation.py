@@ -24,6 +24,8 @@ class Evaluation:
 
     args: TrainingArguments
     model: Any
+    eval_dataset: Any
+    log: Any
     device: torch.device
     data_collator: Any
     compute_loss_func: Any
@@ -73,7 +75,7 @@ class Evaluation:
         else:
             batches = stream(dataset, size, collate)
         keep = keep or (self.compute_metrics is not None and not args.prediction_loss_only)
-        kept, labels, loss_sum, counted, seen, metrics = [], [], 0.0, 0, 0, {}
+        kept, labels, loss_sum, counted, seen, metrics, waiting = [], [], 0.0, 0, 0, {}, None
         training = self.model.training
         self.model.eval()
         try:
@@ -84,13 +86,17 @@ class Evaluation:
                     loss_sum, counted = loss_sum + float(loss) * count, counted + count
                 seen += len(numbers)
                 if keep and args.batch_eval_metrics and self.compute_metrics is not None:
-                    metrics = self.compute_metrics(EvalPrediction(logits, targets), compute_result=False)
+                    if waiting is not None:
+                        self.compute_metrics(waiting, compute_result=False)
+                    waiting = EvalPrediction(logits, targets)  # only with the last one it gives the result
                 elif keep:
                     kept.append(logits)
                     labels.append(targets)
                 self.callback_handler.tell("prediction_step")
         finally:
             self.model.train(training)
+        if waiting is not None:
+            metrics = self.compute_metrics(waiting, compute_result=True)
         predictions = _joined(kept) if kept and kept[0] is not None else None
         label_ids = _joined(labels) if labels and labels[0] is not None else None
         if self.compute_metrics is not None and keep and label_ids is not None and not args.batch_eval_metrics:

@@ -30,7 +30,10 @@ class Keeping:
     processing_class: Any
     optimizer: Any
     lr_scheduler: Any
-    compute_metrics: Any
+    eval_dataset: Any
+    evaluate: Any
+    _grad_norm: float
+    _learning_rate: float
 
     def _act(self) -> None:
         """Log, evaluate and save, if that was asked for."""

@@ -23,7 +23,7 @@ def check_dataset(dataset: Any, name: str) -> None:
     """Raises: TypeError for what cannot be read, ValueError for one without rows."""
     if not is_map_style(dataset) and not isinstance(dataset, Iterable):
         raise TypeError(f"{name}={short(dataset)} has neither rows (dataset[i], len(dataset)) nor an iterator.")
-    if is_map_style(dataset) and len(dataset) == 0:
+    if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__") and len(dataset) == 0:  # type: ignore[arg-type]
         raise ValueError(f"{name} has no rows. Check the file or the split it was made from.")
 
 

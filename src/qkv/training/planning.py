@@ -6,7 +6,7 @@ from typing import Any
 
 from .arguments import TrainingArguments
 from .loader import Batch, is_map_style, load, stream
-from .optimizers import make_optimizer
+from .optimizers import decay_groups, make_optimizer
 from .order import Order, row_lengths
 from .schedules import get_scheduler
 from .state import TrainerControl, TrainerState
@@ -23,6 +23,7 @@ class Planning:
     optimizer: Any
     lr_scheduler: Any
     optimizer_cls_and_kwargs: Any
+    collate_for: Any
 
     def _plan(self) -> int:
         """Settle the number of steps; steps of an epoch, 0 if the dataset does not say."""
@@ -51,7 +52,8 @@ class Planning:
             len(self.train_dataset), args.per_device_train_batch_size,
             seed=args.seed if args.data_seed is None else args.data_seed,
             shuffle=args.train_sampling_strategy != "sequential", drop_last=args.dataloader_drop_last,
-            lengths=row_lengths(self.train_dataset, args.length_column_name) if grouped else None, group_by_length=grouped,
+            lengths=row_lengths(self.train_dataset, args.length_column_name) if grouped else None,
+            group_by_length=grouped, accumulation=args.gradient_accumulation_steps,
         )  # fmt: skip
 
     def _batches(self, epoch: int, skip: int) -> Iterator[Batch]:
@@ -71,7 +73,7 @@ class Planning:
     def create_optimizer(self) -> Any:
         if self.optimizer is None and self.optimizer_cls_and_kwargs is not None:
             cls, options = self.optimizer_cls_and_kwargs
-            self.optimizer = cls([p for p in self.model.parameters() if p.requires_grad], **options)
+            self.optimizer = cls(decay_groups(self.model, self.args.weight_decay), **options)
         elif self.optimizer is None:
             self.optimizer = make_optimizer(self.model, self.args)
         return self.optimizer

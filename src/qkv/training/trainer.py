@@ -31,8 +31,8 @@ from .evaluation import Evaluation
 from .keeping import Keeping
 from .loader import Batch, check_dataset
 from .loss import count_items, head_of, loss_of, smoothed
-from .results import TrainOutput
 from .planning import Planning
+from .results import TrainOutput
 from .state import TrainerControl, TrainerState
 
 
@@ -122,8 +122,9 @@ class Trainer(Planning, Keeping, Evaluation):
         first = self.state.global_step
         self.model.train()
         self.callback_handler.tell("train_begin")
-        kept = resumed is not None and (resumed / "rng.json").is_file()
-        generators = checkpoints.read_part(resumed, "rng") if kept else None
+        generators = None
+        if resumed is not None and (resumed / "rng.json").is_file():
+            generators = checkpoints.read_part(resumed, "rng")
         epoch, done = (first // per_epoch, first % per_epoch) if per_epoch else (0, first)
         while self.state.global_step < self.state.max_steps and not self.control.should_training_stop:
             self._epoch(epoch, done, per_epoch, generators)
@@ -193,7 +194,8 @@ class Trainer(Planning, Keeping, Evaluation):
         """The loss of one batch, a mean over its items."""
         takes = "num_items_in_batch" in inspect.signature(self.compute_loss).parameters
         with self._autocast():
-            return self.compute_loss(model, inputs, **({"num_items_in_batch": num_items_in_batch} if takes else {}))
+            extra: dict[str, Any] = {"num_items_in_batch": num_items_in_batch} if takes else {}
+            return self.compute_loss(model, inputs, **extra)
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False,

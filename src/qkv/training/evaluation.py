@@ -95,7 +95,7 @@ class Evaluation:
                 self.callback_handler.tell("prediction_step")
         finally:
             self.model.train(training)
-        if waiting is not None:
+        if waiting is not None and self.compute_metrics is not None:
             metrics = self.compute_metrics(waiting, compute_result=True)
         predictions = _joined(kept) if kept and kept[0] is not None else None
         label_ids = _joined(labels) if labels and labels[0] is not None else None

@@ -22,7 +22,7 @@ FOLDERS = {  # lines of Python at most
     "models": 4700,
     "pipelines": 3700,
     "preprocessing": 6300,  # with pictures, their processors, boxes of words, and tables
-    "training": 4200,  # data, metrics, optimisers and schedules; adapters
+    "training": 5900,  # the loop and its data, metrics, optimisers and schedules; adapters
     "viz": 455,
 }
 FILES = {  # where a file may differ from its folder's cap

@@ -174,7 +174,7 @@ def test_the_first_token_of_a_text_padded_on_the_left_is_predicted_by_padding(ta
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library is asked to keep memory")
 def test_memory_that_is_freed_is_used_again():
-    """Pages that the system maps for 64 MB: all of them each time, or within `keeping_memory` at first alone."""
+    """Pages that the system maps for 64 MB: each time, or within `keeping_memory` until there is room for it."""
     import resource
 
     def faults():
@@ -182,8 +182,6 @@ def test_memory_that_is_freed_is_used_again():
         torch.zeros(2**24)
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-    anew = faults()
+    anew = sum(faults() for _ in range(40))
     with keeping_memory():
-        faults()
-        assert faults() < anew / 4
-    assert faults() > anew / 2
+        assert sum(faults() for _ in range(40)) < anew / 2

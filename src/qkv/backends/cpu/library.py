@@ -97,6 +97,7 @@ def keeping_memory() -> Iterator[None]:
 
     A step of training frees what the next one asks for again: gradients and states of megabytes, which the GNU C
     library returns to the system each time, so that each page is cleared and mapped anew. Elsewhere nothing changes.
+    It takes a few rounds until there is room between other things, so that a few of the largest tensors lie unused.
     """
     try:
         libc: Any = ctypes.CDLL(None)

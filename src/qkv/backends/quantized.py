@@ -207,7 +207,7 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
         parts = [grad[..., rows] @ block for rows, block in ctx.layer.blocks(grad.dtype)]
-        return sum(parts[1:], parts[0]), None
+        return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0], None
 
 
 class QuantizedEmbedding(Quantized):

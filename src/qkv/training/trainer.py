@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..backends.cpu.unpadded import unpadded
 from ..errors import short
 from ..models.placement import choose_device
 from ..seed import set_seed
@@ -193,7 +194,9 @@ class Trainer(Planning, Keeping, Evaluation):
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: int | None = None) -> Tensor:
         """The loss of one batch, a mean over its items."""
         takes = "num_items_in_batch" in inspect.signature(self.compute_loss).parameters
-        with self._autocast():
+        # A loss of one's own may read the states of padding; the heads' losses do not.
+        plain = self.compute_loss_func is None and type(self).compute_loss is Trainer.compute_loss
+        with unpadded(plain), self._autocast():
             extra: dict[str, Any] = {"num_items_in_batch": num_items_in_batch} if takes else {}
             return self.compute_loss(model, inputs, **extra)
 

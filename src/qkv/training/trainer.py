@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..backends.cpu.library import keeping_memory
 from ..backends.cpu.unpadded import unpadded
 from ..errors import short
 from ..models.placement import choose_device
@@ -127,9 +128,10 @@ class Trainer(Planning, Keeping, Evaluation):
         if resumed is not None and (resumed / "rng.json").is_file():
             generators = checkpoints.read_part(resumed, "rng")
         epoch, done = (first // per_epoch, first % per_epoch) if per_epoch else (0, first)
-        while self.state.global_step < self.state.max_steps and not self.control.should_training_stop:
-            self._epoch(epoch, done, per_epoch, generators)
-            epoch, done, generators = epoch + 1, 0, None
+        with keeping_memory():
+            while self.state.global_step < self.state.max_steps and not self.control.should_training_stop:
+                self._epoch(epoch, done, per_epoch, generators)
+                epoch, done, generators = epoch + 1, 0, None
         return self._finish(started, first)
 
     def _epoch(self, epoch: int, done: int, per_epoch: int, generators: Any) -> None:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..errors import nearest, short
 
 WHEN = ("no", "steps", "epoch")
@@ -32,6 +34,12 @@ _IGNORED = """
     save_on_each_node use_liger_kernel liger_kernel_config full_determinism debug
 """
 IGNORED = frozenset(_IGNORED.split())
+
+# Fields that are known, and not built yet: a run that asked for them would not be what was asked for.
+LATER = (
+    "gradient_checkpointing", "neftune_noise_alpha", "torch_compile", "bf16_full_eval", "fp16_full_eval",
+    "include_for_metrics",
+)  # fmt: skip
 
 
 @dataclass
@@ -144,11 +152,16 @@ class TrainingArguments:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}={short(value)} must be a number of at least 1.")
+        later = next((name for name in LATER if getattr(self, name)), None)
+        if later is not None:
+            raise ValueError(f"{later}={short(getattr(self, later))} is not in qkv yet. Leave it out.")
         if self.fp16 and self.bf16:
             raise ValueError("fp16=True and bf16=True exclude each other; choose one.")
         if self.group_by_length:
             self.train_sampling_strategy = "group_by_length"
         self.eval_steps = self.logging_steps if self.eval_steps is None else self.eval_steps
+        if self.fp16 and (self.use_cpu or not torch.cuda.is_available()):
+            raise ValueError("fp16=True needs a CUDA device; on a CPU train in float32, or with bf16=True.")
         if self.load_best_model_at_end:
             self._check_best()
         if self.metric_for_best_model is None and (self.load_best_model_at_end or self.save_strategy == "best"):

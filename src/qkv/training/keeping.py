@@ -186,6 +186,8 @@ class Keeping:
             self._load_weights(Path(state.best_model_checkpoint))
         self.model.eval()
         self.callback_handler.tell("train_end")
+        if self.args.push_to_hub:
+            self.push_to_hub()
         return TrainOutput(state.global_step, loss, metrics)
 
     # ---------------------------------------------------------------------------------------------- metrics, the Hub

@@ -280,7 +280,9 @@ def test_chat_on_a_terminal(talker):
 def test_a_stream_is_interrupted(talker):
     command = [*COMMAND, "run", "text-generation", "-m", str(talker), "hello", "--max-new-tokens", "3900", "--stream"]
     command += ["--temperature", "5", "--seed", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # tests in the background ignore it
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True}
+    process = subprocess.Popen(command, **pipes, **heard)
     first = process.stdout.read(12)
     process.send_signal(signal.SIGINT)
     rest, errors = process.communicate(timeout=60)

@@ -300,6 +300,11 @@ def test_bad_arguments_are_named(given, error, say, tmp_path):
         Trainer(classifier(), TrainingArguments(str(tmp_path), **given), train_dataset=rows(4)).train()
 
 
+def test_a_logger_that_is_not_there_is_named(tmp_path, caplog):
+    TrainingArguments(str(tmp_path), report_to="wandb")
+    assert "wandb" in caplog.text and "report_to='none'" in caplog.text
+
+
 def test_both_generations_of_spelling(tmp_path):
     args = TrainingArguments(
         str(tmp_path), evaluation_strategy="epoch", warmup_ratio=0.1, no_cuda=True, group_by_length=True,

@@ -1,6 +1,7 @@
 """TrainingArguments: everything a run is told, in both generations of spelling."""
 
 import json
+import logging
 import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 
 from ..errors import nearest, short
 
+logger = logging.getLogger("qkv")
 WHEN = ("no", "steps", "epoch")
 # Older names, and newer ones, of fields.
 SPELLINGS = {
@@ -139,6 +141,11 @@ class TrainingArguments:
             elif name not in IGNORED:
                 near = nearest(name, [*known, *SPELLINGS])
                 raise TypeError(f"TrainingArguments has no argument {short(spelling)}; the nearest are {near}.")
+        if given.get("report_to") not in (None, "none", "all", [], ["none"]):
+            logger.warning(
+                "report_to=%s: qkv does not report there yet; %s has every log. Pass report_to='none' to end this.",
+                short(given["report_to"]), f"{self.output_dir}/log.jsonl",
+            )  # fmt: skip
         self._settle()
 
     def _settle(self) -> None:

@@ -293,6 +293,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
         ({"load_best_model_at_end": True}, ValueError, "eval_strategy"),
         ({"optim": "adamw"}, ValueError, "adamw_torch"),
         ({"gradient_checkpointing": True}, ValueError, "not in qkv yet"),
+        ({"full_determinism": True}, ValueError, "not in qkv yet"),
     ],
 )
 def test_bad_arguments_are_named(given, error, say, tmp_path):

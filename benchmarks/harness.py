@@ -31,6 +31,10 @@ TITLES = {
     "ours": "qkv", "hf": "HF", "ort": "ONNX Runtime", "ov": "OpenVINO", "ct2": "CTranslate2", "llama": "llama.cpp",
     "genai": "ORT GenAI",
 }  # fmt: skip
+SHOWN = {  # parts of variants, and what a table says
+    "pipeline-": "pipeline, batch ", "sorted": "model, sorted batches", "trainer-padded": "Trainer, padded to 128",
+    "trainer-grouped": "Trainer, grouped by length", "trainer": "Trainer",
+}  # fmt: skip
 PRECISIONS = {"f32": "fp32", "f16": "fp16", "q8_0": "int8", "q4_0": "int4"}
 
 
@@ -38,7 +42,7 @@ PRECISIONS = {"f32": "fp32", "f16": "fp16", "q8_0": "int8", "q4_0": "int4"}
 class Entry:
     """A row of a table: a library, and how it is used.
 
-    variant: what peers/<peer>.py knows; a precision, or for HF also "pipeline-N" and "sorted".
+    variant: what peers/<peer>.py knows; a precision, or a way of using the library, as in SHOWN.
     """
 
     peer: str
@@ -48,7 +52,9 @@ class Entry:
 
     @property
     def label(self) -> str:
-        shown = self.variant.replace("pipeline-", "pipeline, batch ").replace("sorted", "model, sorted batches")
+        shown = self.variant
+        for word, words in SHOWN.items():
+            shown = shown.replace(word, words)
         return f"{TITLES[self.peer]} {shown}"
 
     @property

@@ -1,6 +1,6 @@
 """All workloads, one after the other: tables, docs/benchmarks.json and docs/benchmarks.png.
 
-    python benchmarks/run.py --short                     # what `make bench` does: about a quarter of an hour
+    python benchmarks/run.py --short                     # what `make bench` does: about twenty minutes
     python benchmarks/run.py                             # in full: two hours and more
     python benchmarks/run.py --only decode beam --json out.json --picture out.png
 
@@ -18,7 +18,7 @@ from typing import Any
 import table
 from harness import ROOT
 
-WORKLOADS = ("cold_start", "classification", "embedding", "decode", "prefill", "beam", "memory")
+WORKLOADS = ("cold_start", "classification", "embedding", "vision", "decode", "prefill", "beam", "memory", "training")
 ALL = (*WORKLOADS, "accuracy")
 
 

@@ -21,10 +21,11 @@ QUIET = 0.1  # cores that other programs may take
 COLUMNS = {  # key of a row -> its title and format
     "label": ("", "{}"), "rate": ("{unit}", "{:.1f}"), "seconds": ("s", "{:.2f}"), "cpu": ("CPU s", "{:.2f}"),
     "load": ("load s", "{:.2f}"), "spread": ("spread", "{:.0%}"), "x_hf": ("x HF", "{:.2f}"),
-    "x_pipeline": ("x HF pipeline", "{:.2f}"),
+    "x_pipeline": ("x HF pipeline", "{:.2f}"), "x_padded": ("x HF padded", "{:.2f}"),
     "x_best": ("x best peer", "{:.2f}"), "peak_mb": ("peak MB", "{:.0f}"), "memory_x_hf": ("memory x HF", "{:.2f}"),
     "bandwidth": ("of bandwidth", "{:.0%}"), "first_ms": ("first token ms", "{:.0f}"),
     "value": ("{unit}", "{:.4g}"), "against": ("vs fp32", "{}"), "cores": ("cores", "{:.1f}"),
+    "loss_before": ("loss at first", "{:.3f}"), "loss": ("at last", "{:.3f}"),
     "same": ("same", "{:.1%}"), "difference": ("differs by", "{:.0e}"),
 }  # fmt: skip
 

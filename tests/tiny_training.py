@@ -4,7 +4,8 @@ import torch
 
 
 def rows(count, seed=0, longest=9, kind="classes"):
-    """`count` padded rows for a sequence classifier ("classes"), a tagger ("tags") or a language model ("words")."""
+    """`count` padded rows for a sequence classifier ("classes"), a tagger ("tags"), a language model ("words") or
+    an encoder-decoder that is to write one of five words for each word, and id 1 at the end ("texts")."""
     draw = torch.Generator().manual_seed(seed)
     found = []
     for i in range(count):
@@ -16,6 +17,7 @@ def rows(count, seed=0, longest=9, kind="classes"):
             "classes": i % 3,
             "tags": [token % 3 if real else -100 for token, real in pairs],
             "words": [token if real else -100 for token, real in pairs],
+            "texts": [*(5 + ids[j] % 5 for j in range(length)), 1, *[-100] * (longest - length)],
         }
         found.append({"input_ids": ids, "attention_mask": mask, "labels": labels[kind]})
     return found

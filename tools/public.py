@@ -16,6 +16,7 @@ from pathlib import Path
 import qkv
 from qkv import auto
 from qkv.models.task import TaskModel
+from qkv.models.vision import VisionTaskModel
 from qkv.pipelines.factory import TASKS
 
 SRC = Path(qkv.__file__).parent
@@ -23,14 +24,15 @@ TYPES = """\
 class _{name}({bases}):
     def __call__(
         self,
-        input_ids: Tensor | None = ...,
-        attention_mask: Tensor | None = ...,
-        *,
+{inputs}
 {targets}
         **inputs: Any,
     ) -> {output}: ...
 
 """
+
+
+READ = {"text": ("input_ids", "attention_mask"), "pictures": ("pixel_values",)}  # what comes first in a call
 
 
 def homes() -> dict[str, list[str]]:
@@ -40,7 +42,9 @@ def homes() -> dict[str, list[str]]:
     for model_type, file in auto.FAMILIES.items():
         body = auto.body_class(model_type)
         heads = [body.class_name(suffix) for suffix in body.heads]
-        names = found.setdefault(f"models.{file}", [])
+        parts = [part for part in body.config_class.parts.values() if isinstance(part, type)]
+        parts = [part.__name__ for part in parts if part.__module__.endswith(f".{file}")]
+        names = found.setdefault(f"models.{file}", parts)
         names += [name for name in (body.config_class.__name__, body.__name__, *heads) if name not in names]
     for task in TASKS.values():
         found.setdefault(f"pipelines.{task.file}", []).append(task.pipeline)
@@ -74,18 +78,19 @@ def write_stub(found: dict[str, list[str]]) -> None:
             if isinstance(value, type) and issubclass(value, TaskModel):
                 head = value.head_spec.cls
                 kind = head.output.__name__.removesuffix("Output")
-                kinds[kind] = head
+                kinds[kind] = head, READ["pictures" if issubclass(value, VisionTaskModel) else "text"]
                 classes.append(f"class {name}(_{kind}): ...")
             elif isinstance(value, type) and value.__name__ != name:
                 aliases.append(f"{name} = {value.__name__}")
             else:
                 imports.add(f"from .{home} import {name} as {name}")
     types = []
-    for kind, head in sorted(kinds.items()):
+    for kind, (head, read) in sorted(kinds.items(), key=lambda item: item[0]):
         imports.add(f"from {head.output.__module__.replace('qkv', '', 1)} import {head.output.__name__}")
         bases = "GenerationMixin, TaskModel" if head.generates else "TaskModel"
-        targets = "\n".join(f"        {target}: Tensor | None = ...," for target in head.targets)
-        types.append(TYPES.format(name=kind, bases=bases, targets=targets, output=head.output.__name__))
+        inputs, targets = ("\n".join(f"        {x}: Tensor | None = ...," for x in row) for row in (read, head.targets))
+        targets = targets and f"        *,\n{targets}"
+        types.append(TYPES.format(name=kind, bases=bases, inputs=inputs, targets=targets, output=head.output.__name__))
     head = '"""What the public names are, for type checkers and editors. tools/public.py writes this file."""\n\n'
     head += "from typing import Any\n\nfrom torch import Tensor\n\n"
     parts = [head, "\n".join(sorted(imports)), "\n\n__version__: str\n__all__: list[str]\n\n", *types]

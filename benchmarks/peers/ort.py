@@ -3,18 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from . import Encoder
+from . import Encoder, Viewer
 
 
 def make(spec: dict[str, Any]) -> Any:
-    return OnnxRuntime(spec)
+    return Pictures(spec) if spec["task"] == "picture" else Texts(spec)
 
 
-class OnnxRuntime(Encoder):
+class OnnxRuntime:
     def __init__(self, spec: dict[str, Any]):
         import onnxruntime
 
-        super().__init__(spec)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads, settings.inter_op_num_threads = spec["threads"], 1
         name = f"{spec['model']}-{spec['task']}-{spec['variant']}.onnx"
@@ -29,5 +28,20 @@ class OnnxRuntime(Encoder):
 
         return f"onnxruntime {onnxruntime.__version__}"
 
+
+class Texts(OnnxRuntime, Encoder):
+    def __init__(self, spec: dict[str, Any]):
+        Encoder.__init__(self, spec)
+        OnnxRuntime.__init__(self, spec)
+
     def forward(self, ids: Any, mask: Any) -> Any:
         return self.session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+
+
+class Pictures(OnnxRuntime, Viewer):
+    def __init__(self, spec: dict[str, Any]):
+        super().__init__(spec)
+        self.choose()
+
+    def forward(self, pixels: Any) -> Any:
+        return self.session.run(None, {"pixel_values": pixels})[0]

@@ -1,13 +1,14 @@
-"""qkv. Variants: "fp32", "int8", "int4"."""
+"""qkv. Variants: "fp32", "int8", "int4"; "trainer"."""
 
 from pathlib import Path
 from typing import Any
 
-from . import folder
+from . import Learner, folder
 
 
 def make(spec: dict[str, Any]) -> Any:
-    return {"classify": Classifier, "embed": Embedder}.get(spec["task"], Generator)(spec)
+    kinds = {"classify": Classifier, "embed": Embedder, "train": Tuner, "picture": Pictures}
+    return kinds.get(spec["task"], Generator)(spec)
 
 
 def source(spec: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
@@ -60,6 +61,20 @@ class Classifier(Qkv):
         return [[each["label"], each["score"]] for each in self.pipe(job["texts"], truncation=True)]
 
 
+class Pictures(Qkv):
+    """pipeline("image-classification")."""
+
+    def __init__(self, spec: dict[str, Any]):
+        from qkv import pipeline
+
+        super().__init__(spec)
+        path, options = source(spec)
+        self.pipe = pipeline("image-classification", model=str(path), **options)
+
+    def run(self, job: dict[str, Any]) -> list[list[Any]]:
+        return [[[one["label"], one["score"]] for one in each] for each in self.pipe(job["pictures"])]
+
+
 class Embedder(Qkv):
     """pipeline("feature-extraction"), mean over tokens."""
 
@@ -72,6 +87,16 @@ class Embedder(Qkv):
 
     def run(self, job: dict[str, Any]) -> list[list[float]]:
         return self.pipe(job["texts"], pooling="mean", return_tensors="np", truncation=True)[:, :4].tolist()
+
+
+class Tuner(Qkv, Learner):
+    """Trainer, as it comes."""
+
+    def __init__(self, spec: dict[str, Any]):
+        import qkv
+
+        Qkv.__init__(self, spec)
+        Learner.__init__(self, spec, qkv)
 
 
 class Generator(Qkv):

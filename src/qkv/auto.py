@@ -33,10 +33,12 @@ def read_config(
     name_or_path: "str | os.PathLike[str] | Repo", kwargs: dict[str, Any], model_type: str | None = None
 ) -> Config:
     """`AutoConfig.from_pretrained`; `model_type` is that of a config.json which names none, as the oldest do."""
-    from .hub import open_with
+    from .adapters import published_config
+    from .hub import open_repo, split_options
 
-    repo, changes = open_with(name_or_path, kwargs)
-    raw = repo.json("config.json")
+    where, changes = split_options(kwargs)
+    repo = open_repo(name_or_path, **where)
+    raw = published_config(repo, where)
     if raw is None:
         repo.require("config.json")  # says what is there instead
         raise OSError(f"{short(repo.name)} has no config.json.")
@@ -72,6 +74,7 @@ class _AutoModel:
 
     suffix: ClassVar[tuple[str, ...]]
     families: ClassVar[tuple[str, ...]] = ()  # model types; all if empty
+    instead: ClassVar[str] = ""  # what an error says of other families
 
     def __init__(self, *_: Any, **__: Any):
         name = type(self).__name__
@@ -96,6 +99,7 @@ class _AutoModel:
         """Whether its families have a model class of one of these published names."""
         families = [body_class(name) for name in cls.families]
         made = {body.class_name(suffix) for body in families for suffix in cls.suffix if suffix in body.heads}
+        made |= {body.__name__ for body in families if "Model" in cls.suffix}
         return not families or any(name in made for name in names)
 
     @classmethod
@@ -109,13 +113,12 @@ class _AutoModel:
         body = body_class(config.model_type)
         if cls.families and config.model_type not in cls.families:
             raise ValueError(
-                f"{cls.__name__} is for {', '.join(cls.families)}, which read boxes of words, and not for "
-                f"{config.model_type!r}. For a question about plain text use AutoModelForQuestionAnswering."
+                f"{cls.__name__} is for {', '.join(cls.families)}, and not for {config.model_type!r}.{cls.instead}"
             )
         for suffix in cls.suffix:
             if suffix == "Model" or suffix in body.heads:
                 return body if suffix == "Model" else getattr(family(config.model_type), body.class_name(suffix))
-        heads = ", ".join(sorted(body.class_name(suffix) for suffix in body.heads))
+        heads = ", ".join(sorted(body.class_name(suffix) for suffix in body.heads)) or f"{body.__name__} alone"
         raise ValueError(f"{cls.__name__}: {config.model_type!r} has no such head in qkv; it has {heads}.")
 
 
@@ -140,6 +143,7 @@ class AutoModelForDocumentQuestionAnswering(_AutoModel):
 
     suffix = ("ForQuestionAnswering",)
     families = ("layoutlm", "layoutlmv3", "lilt")
+    instead = " They read boxes of words; for a question about plain text use AutoModelForQuestionAnswering."
 
 
 class AutoModelForTableQuestionAnswering(_AutoModel):
@@ -170,6 +174,148 @@ class AutoModelForSeq2SeqLM(_AutoModel):
     suffix = ("ForConditionalGeneration",)
 
 
+class AutoModelForImageClassification(_AutoModel):
+    suffix = ("ForImageClassification",)
+
+
+class AutoModelForObjectDetection(_AutoModel):
+    """A model that finds objects in a picture, with a label and a box of each."""
+
+    suffix = ("ForObjectDetection",)
+
+
+class AutoModelForSemanticSegmentation(_AutoModel):
+    """A model that says of each place of a picture which class it is of."""
+
+    suffix = ("ForSemanticSegmentation",)
+
+
+class AutoModelForInstanceSegmentation(_AutoModel):
+    """A model that finds things in a picture, with a mask of each."""
+
+    suffix = ("ForInstanceSegmentation",)
+
+
+class AutoModelForUniversalSegmentation(_AutoModel):
+    """A model of masks that serves all three kinds: of classes, of things, of both."""
+
+    suffix = ("ForUniversalSegmentation",)
+
+
+class AutoModelForImageSegmentation(_AutoModel):
+    """A model of masks of any kind, as the pipeline takes them."""
+
+    suffix = (
+        "ForSegmentation", "ForUniversalSegmentation", "ForInstanceSegmentation", "ForSemanticSegmentation",
+    )  # fmt: skip
+
+
+class AutoModelForDepthEstimation(_AutoModel):
+    """A model that says how far each place of a picture is."""
+
+    suffix = ("ForDepthEstimation",)
+
+
+class AutoModelForMaskGeneration(_AutoModel):
+    """A model that makes masks of points and boxes."""
+
+    suffix = ("Model",)
+    families = ("sam",)
+
+
+class AutoModelForZeroShotObjectDetection(_AutoModel):
+    """A model that finds in a picture what words ask for."""
+
+    suffix = ("ForObjectDetection",)
+    families = ("owlvit",)
+    instead = " They find what words ask for; for labels that were trained use AutoModelForObjectDetection."
+
+
+class AutoModelForZeroShotImageClassification(_AutoModel):
+    """A model that matches pictures with words."""
+
+    suffix = ("Model",)
+    families = ("clip", "siglip")
+    instead = " They match pictures with words."
+
+
+class AutoBackbone(_AutoModel):
+    """The stages of a model of pictures as maps, for models that are built on them."""
+
+    suffix = ("Backbone",)
+
+
+class AutoModelForMaskedImageModeling(_AutoModel):
+    suffix = ("ForMaskedImageModeling",)
+
+
+class _AutoPeft(_AutoModel):
+    """A base model and the adapter of a repository, chosen by what the adapter is for."""
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_path: "str | os.PathLike[str] | Repo", adapter_name: str = "default", is_trainable: bool = False,
+        config: Config | None = None, **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        """Load an adapter and the base that it names, as a `PeftModel`; other keywords as those of the base.
+
+        Args:
+            is_trainable: whether to train on; else it is frozen.
+
+        Raises: OSError if the repository holds no adapter.
+        """
+        from .adapters import CONFIG
+        from .hub import open_with
+        from .training.adapters.lora import load_adapter
+
+        repo, rest = open_with(name_or_path, kwargs)
+        if repo.json(CONFIG) is None:
+            raise OSError(f"{short(str(repo.name))} has no {CONFIG}, so it holds no adapter. Use AutoModelFor… for it.")
+        model = cls.kind(str((repo.json(CONFIG) or {}).get("task_type"))).from_pretrained(repo, config=config, **rest)
+        if adapter_name == "default" and not is_trainable:
+            return model
+        return load_adapter(model.unload(), repo, adapter_name, is_trainable=is_trainable)
+
+    @classmethod
+    def kind(cls, task: str) -> Any:
+        """The class of the base model."""
+        return next(base for base in cls.__mro__ if base.__name__ == cls.__name__.replace("Peft", ""))
+
+
+class AutoPeftModel(_AutoPeft):
+    """A base model and an adapter; its head is that of the adapter's task_type."""
+
+    suffix = ("Model",)
+
+    @classmethod
+    def kind(cls, task: str) -> Any:
+        return ADAPTED.get(task, AutoModel)
+
+
+class AutoPeftModelForCausalLM(_AutoPeft, AutoModelForCausalLM): ...
+
+
+class AutoPeftModelForSeq2SeqLM(_AutoPeft, AutoModelForSeq2SeqLM): ...
+
+
+class AutoPeftModelForSequenceClassification(_AutoPeft, AutoModelForSequenceClassification): ...
+
+
+class AutoPeftModelForTokenClassification(_AutoPeft, AutoModelForTokenClassification): ...
+
+
+class AutoPeftModelForQuestionAnswering(_AutoPeft, AutoModelForQuestionAnswering): ...
+
+
+ADAPTED = {  # task_type of an adapter -> the class of its base
+    "CAUSAL_LM": AutoModelForCausalLM,
+    "SEQ_2_SEQ_LM": AutoModelForSeq2SeqLM,
+    "SEQ_CLS": AutoModelForSequenceClassification,
+    "TOKEN_CLS": AutoModelForTokenClassification,
+    "QUESTION_ANS": AutoModelForQuestionAnswering,
+}
+
+
 class AutoImageProcessor:
     """The image processor of any repository."""
 
@@ -180,7 +326,7 @@ class AutoImageProcessor:
     def from_pretrained(cls, name_or_path: "str | os.PathLike[str] | Repo", **kwargs: Any) -> Any:
         """Load the image processor of a folder or a Hub repository; keywords override preprocessor_config.json."""
         from .hub import open_with
-        from .preprocessing.image_processor import load_image_processor
+        from .preprocessing.images.table import load_image_processor
 
         repo, rest = open_with(name_or_path, kwargs)
         return load_image_processor(repo, **rest)

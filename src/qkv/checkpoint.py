@@ -1,6 +1,7 @@
 """Checkpoints: weight files in and out. The only module that opens them; nothing in it can run code from them."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -164,14 +165,13 @@ def write_weights(folder: Path, state: StateDict, *, max_shard_size: int | str =
     Each file appears whole or not at all; the index, which makes a set of shards valid, is written last.
     """
     from huggingface_hub import split_torch_state_dict_into_shards
-    from safetensors.torch import save_file
 
     split = split_torch_state_dict_into_shards(
         state, filename_pattern="model{suffix}.safetensors", max_shard_size=max_shard_size
     )
     for name, keys in split.filename_to_tensors.items():
         part = {key: state[key].detach().contiguous() for key in keys}
-        write_file(folder, name, lambda path, part=part: save_file(part, path, metadata={"format": "pt"}))
+        _write(folder, name, part)
     if split.is_sharded:
         index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
         write_file(folder, f"{SAFETENSORS}.index.json", json.dumps(index, indent=2, sort_keys=True) + "\n")
@@ -185,18 +185,29 @@ def write_weights(folder: Path, state: StateDict, *, max_shard_size: int | str =
 
 def write_tensors(folder: Path, name: str, tensors: StateDict) -> None:
     """Write any tensors as one .safetensors file, which appears whole or not at all."""
+    kept = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}  # none shares memory
+    _write(folder, name, kept)
+
+
+def _write(folder: Path, name: str, tensors: StateDict, form: str = "pt") -> None:
     from safetensors.torch import save_file
 
-    kept = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}  # none shares memory
-    write_file(folder, name, lambda path: save_file(kept, path, metadata={"format": "pt"}))
+    def write(path: Path) -> None:
+        try:
+            save_file(tensors, path, metadata={"format": form})
+        except SafetensorError as error:  # a full disk, as any other file has it
+            found = re.search(r"os error (\d+)", str(error))
+            if found is None:
+                raise
+            raise OSError(int(found[1]), os.strerror(int(found[1])), str(folder / name)) from None
+
+    write_file(folder, name, write)
 
 
 def write_compact(folder: Path, state: StateDict) -> None:
     """Write tensors as model.int8.safetensors, in the form that `int8_rows` describes: a quarter of float32's size."""
-    from safetensors.torch import save_file
-
     packed = int8_rows(state)
-    write_file(folder, COMPACT, lambda path: save_file(packed, path, metadata={"format": INT8_ROWS}))
+    _write(folder, COMPACT, packed, INT8_ROWS)
 
 
 def write_quantized(folder: Path, state: StateDict, bits: int) -> None:
@@ -208,8 +219,6 @@ def write_quantized(folder: Path, state: StateDict, bits: int) -> None:
 
     Raises: FileExistsError if the folder has plain weights, which its config.json would no longer describe.
     """
-    from safetensors.torch import save_file
-
     file, form = QUANTIZED[bits]
     plain = next((p.name for p in (*folder.glob("model*.safetensors*"), *folder.glob(f"{BIN}*")) if _is_plain(p)), None)
     if plain is not None:
@@ -221,7 +230,7 @@ def write_quantized(folder: Path, state: StateDict, bits: int) -> None:
         for name, tensor in state.items()
     }
     packed = {name: tensor.detach().contiguous() for name, tensor in rows.items()}
-    write_file(folder, file, lambda path: save_file(packed, path, metadata={"format": form}))
+    _write(folder, file, packed, form)
     _drop_quantized(folder, but=file)
 
 

@@ -21,7 +21,14 @@ else:
         return lambda cls: cls
 
 
-SIZES = "vocab hidden embedding intermediate num_attention_heads num_key_value_heads head_dim max_position_embeddings"
+TEXTS = "vocab hidden embedding intermediate num_attention_heads num_key_value_heads head_dim max_position_embeddings"
+PICTURES = (
+    "image patch num_channels num_queries num_detection_tokens num_encoder_blocks hidden_sizes patch_sizes strides"
+)
+SIZES = f"{TEXTS} {PICTURES} embed_dim sr_ratios num_heads".split()  # fields that are at least 1, some with "_size"
+COUNTS = ("_layers", "_depth", "_convs")  # ends of names
+MAX_LAYERS = 2000  # the deepest published models have some hundreds; building a million would take hours
+MAX_LABELS = 1_000_000
 CHANCES = ("dropout", "dropout_prob", "dropout_rate")  # ends of names
 
 
@@ -34,6 +41,7 @@ class Config:
 
     model_type: ClassVar[str] = ""
     aliases: ClassVar[dict[str, str]] = {}  # spelling in this family's config.json -> field
+    parts: ClassVar[dict[str, Any]] = {}  # field -> what makes the config of a part of the model by `from_dict`
     _fields: ClassVar[dict[str, tuple[type, ...]]] = {}
 
     architectures: list | None = None
@@ -53,7 +61,8 @@ class Config:
     use_cache: bool = True
 
     def __init_subclass__(cls) -> None:
-        cls._fields = cls._fields | _own_fields(cls)
+        inherited = (field for base in cls.__mro__[:0:-1] for field in vars(base).get("_fields", {}).items())
+        cls._fields = dict(inherited) | _own_fields(cls)
         cls.aliases = cls.aliases | {"torch_dtype": "dtype"}
 
     def __init__(self, **values: Any) -> None:
@@ -63,6 +72,8 @@ class Config:
         for name, value in values.items():
             if (not name.startswith("_") or name in self._fields) and name != "model_type":
                 setattr(self, name, value)
+        for name in self.parts.keys() - vars(self).keys():
+            setattr(self, name, None)
 
     @classmethod
     def from_dict(cls, published: dict[str, Any], **changes: Any) -> "Self":
@@ -111,17 +122,28 @@ class Config:
             common = {name: getattr(Config, name) for name in Config._fields}
             # Left out are defaults that all families share, and None where it means "derived": readers of a family
             # without the field would take it for a value.
-            usual = {name: getattr(type(self), name) for name in self._fields}
+            usual = {name: getattr(type(self), name, None) for name in self._fields}
             unset = {k for k, value in usual.items() if now[k] == value and (value is None or value == common.get(k))}
             changed = {name: value for name, value in now.items() if name not in unset}
-        changed = {spelling.get(name, name): value for name, value in changed.items()}
+        changed = {
+            spelling.get(name, name): value.to_dict() if isinstance(value, Config) else value
+            for name, value in changed.items()
+        }
         return self._published | changed | {"model_type": self.model_type}
 
     def check_sizes(self) -> None:
-        """Raises: ValueError for a size below 1, or a chance of dropout outside 0..1."""
+        """Raises: ValueError for a size below 1, layers without end, or a chance of dropout outside 0..1."""
         for name in self._fields:
             value = getattr(self, name)
-            if name.removesuffix("_size") in SIZES.split() and isinstance(value, int) and value < 1:
+            if isinstance(value, Config):
+                value.check_sizes()
+            numbers = [x for x in (value if isinstance(value, list | tuple) else [value]) if isinstance(x, int)]
+            counted = name == "depths" or (
+                name.endswith(COUNTS) and isinstance(value, int)
+            )  # other lists are of places
+            if counted and sum(numbers) > MAX_LAYERS:
+                raise ValueError(f"config.json describes an impossible network: {name} is above {MAX_LAYERS}.")
+            if name.removesuffix("_size") in SIZES and min(numbers, default=1) < 1:
                 raise ValueError(
                     f"impossible network: config.{name} must be at least 1, got {value}. Correct config.json."
                 )
@@ -144,6 +166,8 @@ class Config:
 
     @num_labels.setter
     def num_labels(self, count: int) -> None:
+        if not 0 <= count <= MAX_LABELS:
+            raise ValueError(f"num_labels={count} must be from 0 to {MAX_LABELS:,}.")
         if count != self.num_labels or self.id2label is None:
             self.id2label = {i: f"LABEL_{i}" for i in range(count)}
             self.label2id = {name: i for i, name in self.id2label.items()}
@@ -169,6 +193,9 @@ class Config:
                 raise ValueError(f"config.id2label must map class indices to names, got {short(value)}") from None
         if name == "dtype" and value is not None:
             return str(value).removeprefix("torch.")
+        needed = name in self.parts and type(None) not in self._fields[name]
+        if name in self.parts and isinstance(value, dict) or value is None and needed:
+            return self.parts[name].from_dict(value or {})
         allowed = self._fields[name]
         if isinstance(value, allowed) and not (isinstance(value, bool) and bool not in allowed):
             return value

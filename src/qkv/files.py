@@ -157,11 +157,7 @@ def check_sha256(path: Path) -> None:
     blob = path.parent / os.readlink(path) if path.is_symlink() else path
     if not re.fullmatch("[0-9a-f]{64}", blob.name):
         return
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(2**20):
-            digest.update(chunk)
-    if digest.hexdigest() != blob.name:
+    if sha256_of(path) != blob.name:
         for damaged in (Path(os.path.realpath(path)), blob, path):
             damaged.unlink(missing_ok=True)
         raise OSError(
@@ -177,6 +173,21 @@ def find_secret(content: bytes) -> tuple[str, int] | None:
     return None
 
 
+def amount(count: float) -> str:
+    """A number of bytes for people: "17.5 MB"."""
+    power = 0
+    while count >= 999.5 and power < 4:
+        count, power = count / 1000, power + 1
+    return f"{count:.{min(power, 1)}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+def no_file(folder: Path) -> Path:
+    """A folder to write into. Raises: NotADirectoryError if there is a file of this name."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{_quoted(folder)} is a file; name a folder to write into.")
+    return folder
+
+
 def write_file(folder: str | os.PathLike[str], name: str, content: bytes | str | Callable[[Path], None]) -> Path:
     """Write one file of a repository as `replace_file` does. Returns its path. A missing folder is made.
 
@@ -187,6 +198,20 @@ def write_file(folder: str | os.PathLike[str], name: str, content: bytes | str |
     target = Path(folder, name)
     target.parent.mkdir(parents=True, exist_ok=True)
     return replace_file(target, content)
+
+
+def write_json(folder: str | os.PathLike[str], name: str, value: Any, indent: int = 2, **options: Any) -> Path:
+    """`write_file` of JSON; `options` are those of json.dumps."""
+    return write_file(folder, name, json.dumps(value, indent=indent, **options) + "\n")
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's content, read piece by piece."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def replace_file(target: Path, content: bytes | str | Callable[[Path], None]) -> Path:
@@ -204,17 +229,19 @@ def replace_file(target: Path, content: bytes | str | Callable[[Path], None]) ->
             temp.chmod(mode)  # the function may have put another file there
         else:
             temp.write_bytes(content.encode() if isinstance(content, str) else content)
-        _sync(temp, os.O_RDWR)
+        sync(temp)
         os.replace(temp, target)
     finally:
         temp.unlink(missing_ok=True)
-    if os.name == "posix":
-        _sync(target.parent, os.O_RDONLY)  # the new name, too, must survive
+    sync(target.parent)  # the new name, too, must survive
     return target
 
 
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk; a folder where the system can."""
+    if path.is_dir() and os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

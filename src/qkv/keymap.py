@@ -80,7 +80,7 @@ class KeyMap:
         also: Mapping[str, Rule] | None = None,
     ):  # fmt: skip
         self.rules, self.also = _rules(table), _rules(also or {})
-        self.prefix = prefix
+        self.prefix = self.usual_prefix = prefix  # before the body's names in this task's files; in the family's others
         self.ignored = frozenset(ignored)
         self.owner = {ours: theirs for theirs, rule in self.rules.items() for ours in rule.paths}
         self._theirs, self._ours = _tree({**self.rules, **self.also}), _tree(self.owner)
@@ -121,7 +121,23 @@ class KeyMap:
         cut = {k: replace(rule, paths=tuple(p[len(ours) + 1 :] for p in rule.paths)) for k, rule in rules.items()}
         return KeyMap(cut)
 
-    def headed(self, head: Mapping[str, Rule], ignored: Iterable[str] = (), prefix: str | None = None) -> "KeyMap":
+    def holding(self, theirs: str, ours: str, inner: "KeyMap") -> "KeyMap":
+        """This table and that of a part, such as a backbone, whose names stand after `theirs` and `ours`."""
+
+        def moved(rules: Mapping[str, Fused]) -> dict[str, Rule]:
+            found = {
+                k: replace(rule, paths=tuple(f"{ours}.{path}" for path in rule.paths)) for k, rule in rules.items()
+            }
+            return {f"{theirs}.{k}": rule for k, rule in found.items()}
+
+        ignored = [*self.ignored, *(f"{theirs}.{name}" for name in inner.ignored)]
+        also = {**self.also, **moved(inner.also)}
+        return KeyMap({**self.rules, **moved(inner.rules)}, prefix=self.prefix, ignored=ignored, also=also)
+
+    def headed(
+        self, head: Mapping[str, Rule], ignored: Iterable[str] = (), prefix: str | None = None,
+        head_also: Mapping[str, Rule] | None = None,
+    ) -> "KeyMap":  # fmt: skip
         """The table of a model that has this body as `backbone` and a task's head as `head`."""
         prefix = self.prefix if prefix is None else prefix
         body, also = (
@@ -131,9 +147,13 @@ class KeyMap:
             }
             for rules in (self.rules, self.also)
         )
-        ours = {theirs: f"head.{rule}" if isinstance(rule, str) else rule for theirs, rule in head.items()}
-        both = KeyMap({**body, **ours}, ignored=[*(prefix + name for name in self.ignored), *ignored], also=also)
-        both.prefix, both.body = prefix, self.body
+        ours, read = (
+            {theirs: f"head.{rule}" if isinstance(rule, str) else rule for theirs, rule in rules.items()}
+            for rules in (head, head_also or {})
+        )
+        ignored = [*(prefix + name for name in self.ignored), *ignored]
+        both = KeyMap({**body, **ours}, ignored=ignored, also={**also, **read})
+        both.prefix, both.usual_prefix, both.body = prefix, self.prefix, self.body
         return both
 
     def to_ours(self, key: str, tensor: Tensor) -> StateDict | None:
@@ -203,7 +223,7 @@ class KeyMap:
 
     def _spellings(self, key: str) -> tuple[str, ...]:
         """A body's names come with the prefix or without it, whichever model they are loaded into."""
-        return (key, key.removeprefix(self.prefix), self.prefix + key)
+        return (key, key.removeprefix(self.prefix), self.prefix + key, key.removeprefix(self.usual_prefix))
 
 
 def _rules(table: Mapping[str, Rule]) -> dict[str, Fused]:
@@ -267,3 +287,8 @@ def _is_inside(name: str) -> bool:
 
 def _join(path: str, index: list[str], name: str) -> str:
     return path.format(*index) + (f".{name}" if name else "")
+
+
+def attention_keys(theirs: str, ours: str) -> dict[str, str]:
+    """Published names of an attention, as many families have them -> ours."""
+    return {f"{theirs}.{x}_proj": f"{ours}.{x}_proj" for x in "qkv"} | {f"{theirs}.out_proj": f"{ours}.o_proj"}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qkv.errors import short
-from qkv.files import check_id, check_revision, find_secret, listing, no_folder, vetted
+from qkv.files import check_id, check_name, check_revision, find_secret, listing, no_folder, vetted
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
@@ -53,16 +53,19 @@ def push_folder(  # noqa: PLR0913, the signature the field knows
     revision: str | None = None,
     create_pr: bool = False,
     tags: list[str] | str | None = None,
+    path_in_repo: str | None = None,
 ) -> "CommitInfo":
     """Send a saved folder to the Hub as one commit, making the repository if needed, and return the commit.
 
     private: visibility of a new repository; None leaves it to the Hub. tags: added to the card that is sent, not to the
-    folder's. OSError: no such folder, nothing to send, or the Hub refuses. ValueError: a bad id, or a secret in a text.
+    folder's. path_in_repo: a folder of the repository to send it into. OSError: no such folder, nothing to send, or the
+    Hub refuses. ValueError: a bad id, or a secret in a text.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
     check_id(repo_id)
     check_revision(revision or "main")
+    place = f"{check_name(path_in_repo)}/" if path_in_repo else ""
     contents = _contents(Path(os.path.expanduser(folder)), [tags] if isinstance(tags, str) else tags)
     sizes = {name: len(data) if isinstance(data, bytes) else data.stat().st_size for name, data in contents.items()}
     listed = ", ".join(f"{name} ({size:,} bytes)" for name, size in sizes.items())
@@ -74,7 +77,7 @@ def push_folder(  # noqa: PLR0913, the signature the field knows
             api.create_branch(repo_id, branch=revision, exist_ok=True)
         return api.create_commit(
             repo_id,
-            [CommitOperationAdd(name, data) for name, data in contents.items()],
+            [CommitOperationAdd(f"{place}{name}", data) for name, data in contents.items()],
             commit_message=commit_message or "Upload model",
             commit_description=commit_description,
             revision=revision,

@@ -1,5 +1,6 @@
 """One seed for everything that draws."""
 
+import os
 import random
 
 
@@ -17,3 +18,12 @@ def set_seed(seed: int, deterministic: bool = False) -> None:
     torch.manual_seed(seed)
     if deterministic:
         torch.use_deterministic_algorithms(True)
+
+
+def enable_full_determinism(seed: int, warn_only: bool = False) -> None:
+    """Seed everything, and make torch refuse operations whose result is not the same each time, or warn of them."""
+    import torch
+
+    set_seed(seed)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":16:8")  # or CUDA's products are refused
+    torch.use_deterministic_algorithms(True, warn_only=warn_only)

@@ -298,7 +298,7 @@ def test_describe(tiny):
         "architectures": ["BertForSequenceClassification"], "parameters": 22819, "dtype": "float32",
         "bytes": sum(files.values()), "max_length": 40, "vocab_size": 99,
         "labels": ["LABEL_0", "LABEL_1", "LABEL_2"], "tokenizer": "vocab.txt", "license": "mit",
-        "loads": True, "reason": None,
+        "image_processor": None, "loads": True, "reason": None,
     }  # fmt: skip
     rows = [line.split("\t") for line in qkv("describe", tiny).stdout.splitlines()]
     assert ["parameters", "22,819"] in rows and ["license", "mit"] in rows and ["qkv loads it", "yes"] in rows

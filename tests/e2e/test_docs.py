@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 
 from tiny import configure, make
+from tiny_depth import make_depth, make_sam
+from tiny_matching import make_clip, make_owlvit
+from tiny_pictures import make_detr, make_dinov2, make_segformer, make_vit, pictures
 from tiny_sentence import make_cross_encoder, make_sentence
 from tiny_text import make_text
+from tiny_translation import make_t5
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -21,6 +25,21 @@ HEADS = {  # names in docs/understanding.md: the head of the tiny BERT that stan
     "dslim/bert-base-NER": "ForTokenClassification",
     "deepset/bert-base-cased-squad2": "ForQuestionAnswering",
     "bert-base-uncased": "ForMaskedLM",
+}
+
+
+MODELS = {
+    "gpt2": make_text,
+    "SmolLM2-135M-Instruct": lambda folder: make_text(folder, "llama/ForCausalLM", chat=True),
+    "t5-small": make_t5,
+    "depth-anything/Depth-Anything-V2-Small-hf": make_depth,
+    "facebook/detr-resnet-50": make_detr,
+    "facebook/dinov2-small": make_dinov2,
+    "facebook/sam-vit-base": make_sam,
+    "google/vit-base-patch16-224": make_vit,
+    "nvidia/segformer-b0-finetuned-ade-512-512": make_segformer,
+    "openai/clip-vit-base-patch32": make_clip,
+    "google/owlvit-base-patch32": make_owlvit,
 }
 
 
@@ -45,10 +64,10 @@ def test_block(block, tmp_path, monkeypatch, tiny_distilbert):
     if '"cross-encoder/nli-MiniLM2-L6-H768"' in block:
         labels = {"entailment": 0, "neutral": 1, "contradiction": 2}
         configure(make(tmp_path / "cross-encoder/nli-MiniLM2-L6-H768"), label2id=labels)
-    if '"gpt2"' in block:
-        make_text(tmp_path / "gpt2")
-    if '"SmolLM2-135M-Instruct"' in block:
-        make_text(tmp_path / "SmolLM2-135M-Instruct", "llama/ForCausalLM", chat=True)
+    for name, make_one in MODELS.items():
+        if f'"{name}"' in block:
+            make_one(tmp_path / name)
+    pictures()[0].save(tmp_path / "cat.jpg")
     exec(compile(block, "README", "exec"), {})
 
 

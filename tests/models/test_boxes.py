@@ -5,7 +5,7 @@ import torch
 
 from families import IDS, tiny_config
 from qkv import AutoModel, AutoModelForDocumentQuestionAnswering, AutoModelForTokenClassification, LayoutLMv3Model
-from qkv.models import FAMILIES
+from qkv.models import TEXT as FAMILIES
 from qkv.models.layoutlmv3 import DenseOut
 
 PAGES = ("layoutlm", "lilt", "layoutlmv3")

@@ -14,6 +14,7 @@ from qkv.backends.cpu.stack import steady
 from qkv.backends.cpu.step import make_step
 from qkv.backends.quantize import quantize
 from qkv.layers import Layers
+from qkv.models import TEXT as FAMILIES
 from qkv.models.text import TextModel
 
 pytestmark = pytest.mark.skipif(library() is None, reason=f"no native library: {status()}")
@@ -24,9 +25,7 @@ TORCH_ALONE = ("granite", "olmo2")
 WITHOUT_STEPS = (*TORCH_ALONE, "opt", "phi3")
 # Attention that is not plain: numbers on scores, fewer keys, two halves.
 UNKNOWN = ("big_bird", "deberta", "layoutlmv3", "lilt", "longformer", "mpnet")
-ENCODERS = [
-    name for name in auto.FAMILIES if issubclass(auto.body_class(name), TextModel) and not name.startswith(UNKNOWN)
-]
+ENCODERS = [name for name in FAMILIES if issubclass(auto.body_class(name), TextModel) and not name.startswith(UNKNOWN)]
 
 
 @pytest.fixture
@@ -167,6 +166,47 @@ def test_windows_to_both_sides(side, runs):
     assert close(compute(), expected) and runs.taken == 4
     model.windows = [4, 4]
     assert not close(compute(), expected, 1e-3)
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.7])
+@pytest.mark.parametrize("gated", [False, True])
+@pytest.mark.parametrize("quantised", [None, "int8"])
+@torch.inference_mode()
+def test_sublayers_that_are_scaled(scale, gated, quantised, isa, runs):
+    """DINOv2's, whose vectors are learned."""
+    torch.manual_seed(0)
+    model = AutoModel.from_config(AutoConfig.for_model(
+        "dinov2", hidden_size=36, num_hidden_layers=2, num_attention_heads=3, image_size=28, patch_size=7, mlp_ratio=2,
+        layerscale_value=scale, use_swiglu_ffn=gated,
+    )).eval()  # fmt: skip
+    for name, vector in model.named_parameters():
+        if name.endswith("_scale"):
+            vector.copy_(torch.randn_like(vector))
+    if quantised:
+        quantize(model, quantised)
+    pictures = torch.randn(3, 3, 28, 28)
+    expected = runs.torch(lambda: model(pictures).last_hidden_state)
+    assert close(model(pictures).last_hidden_state, expected, 3e-2 if quantised else 2e-5) and runs.taken == 1
+
+
+@pytest.mark.parametrize("name", ["bert", "modernbert"])
+@torch.inference_mode()
+def test_a_few_texts_at_once(name, runs, monkeypatch):
+    """A batch that does not fit the cache of the processor is computed in parts, with and without its padding."""
+    model = AutoModel.from_config(tiny_config(name)).eval()
+    ids, places = torch.randint(2, 50, (5, 12)), torch.arange(12)
+    mask = (places < torch.tensor([[12], [1], [7], [3], [12]])).long()
+
+    def compute():
+        return model(ids, attention_mask=mask).last_hidden_state[mask.bool()]
+
+    expected = runs.torch(compute)
+    for bytes_ in (1, 4 * 15 * 200):
+        monkeypatch.setattr(stack, "PART", bytes_)
+        assert close(compute(), expected)
+        with steady(padding=False):
+            assert close(compute(), expected)
+    assert runs.taken == 4
 
 
 @pytest.mark.parametrize("width", [16, 48, 80])  # heads that fill a vector, fill some, and leave a rest

@@ -17,7 +17,7 @@ from qkv import (
     BertModel,
     T5ForConditionalGeneration,
 )
-from qkv.models import FAMILIES
+from qkv.models import TEXT as FAMILIES
 
 
 @pytest.fixture(params=FAMILIES)

@@ -22,7 +22,7 @@ from qkv import (
     T5ForConditionalGeneration,
     auto,
 )
-from qkv.models import FAMILIES
+from qkv.models import TEXT as FAMILIES
 
 
 @pytest.fixture(params=FAMILIES)

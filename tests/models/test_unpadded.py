@@ -1,9 +1,11 @@
-"""Training without padding gives the losses and gradients of the padded computation, for every family and head."""
+"""Training without what no loss depends on gives the losses and gradients of the whole computation, for every family
+and head."""
 
 import platform
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import qkv.backends.cpu.unpadded as engine
 from families import tiny_config
@@ -13,6 +15,7 @@ from qkv.backends.cpu.unpadded import unpadded
 from qkv.heads import CausalLM, MaskedLM, QuestionAnswering, TableQuestionAnswering, TokenClassifier
 from qkv.layers import attend
 from qkv.layers.texts import Texts
+from qkv.models import TEXT as FAMILIES
 from qkv.models.electra import ReplacedTokens
 
 LENGTHS = (4, 9, 4, 2)
@@ -20,7 +23,7 @@ LENGTHS = (4, 9, 4, 2)
 PADDED = {"big_bird", "deberta", "deberta-v2", "granite", "layoutlmv3", "lilt", "longformer", "mpnet"}
 MODELS = [
     (family, suffix)
-    for family in auto.FAMILIES
+    for family in FAMILIES
     for suffix in ("Model", *auto.body_class(family).heads)
     if not auto.body_class(family).config_class().is_encoder_decoder
 ]
@@ -60,7 +63,8 @@ def batch(model, left=False):
         return given
     given |= {name: torch.ones(4, dtype=torch.long) for name in head.targets[:2]}
     if isinstance(head, CausalLM | MaskedLM | ReplacedTokens | TableQuestionAnswering | TokenClassifier):
-        given["labels"] = torch.randint(0, 2, mask.shape).masked_fill(mask == 0, -100)
+        few = torch.rand(mask.shape) < 0.4  # some texts have one target, some none
+        given["labels"] = torch.randint(0, 2, mask.shape).masked_fill((mask == 0) | few, -100)
     if isinstance(head, TableQuestionAnswering):
         given = {"labels": given["labels"].clamp(min=0), **{name: given[name] for name in list(given)[:2]}}
     if "global_attention_mask" in getattr(model.base_model, "extra", ()):
@@ -108,6 +112,53 @@ def test_padding_on_the_left_and_windows(family, taken):
     given = batch(model, left=True)
     same(learn(model, given), learn(model, given, on=False))
     assert taken == [True, False]
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma2", "gpt_neox", "modernbert", "olmo2", "bert"])
+def test_targets_of_few_tokens(family, taken):
+    """Each kind of block, with angles, windows and masks of its own, where its last one makes a part of the states."""
+    suffix = "ForMaskedLM" if family.endswith("bert") else "ForCausalLM"
+    model = build(family, suffix, **({"sliding_window": 4} if family == "gemma2" else {}))
+    for padded in (True, False):
+        given = batch(model)
+        given["labels"] = torch.full_like(given["labels"], -100)
+        given["labels"][0, 1:3], given["labels"][1, 4], given["labels"][3, 1] = 3, 4, 5
+        if not padded:
+            del given["attention_mask"]
+        same(learn(model, given), learn(model, given, on=False))
+    assert taken == [True, False] * 2
+
+
+def test_no_target_at_all():
+    model = build("bert", "ForMaskedLM")
+    given = batch(model)
+    given["labels"].fill_(-100)
+    assert learn(model, given)[0].isnan() and learn(model, given, on=False)[0].isnan()
+
+
+@pytest.mark.parametrize(("suffix", "most"), [("ForSequenceClassification", 0.4), ("ForMaskedLM", 0.35)])
+def test_work_that_is_left_out(suffix, most):
+    """Operations of a step, forward and back: of a text only what is read goes through the last block, and the head."""
+    model, counts = build("distilbert", suffix), []
+    given = batch(model)
+    if suffix == "ForMaskedLM":
+        given["labels"][:, 1:] = -100
+        given["labels"][:, 0] = 3
+    for on in (True, False):
+        with FlopCounterMode(display=False) as counter:
+            learn(model, given, on)
+        counts.append(counter.get_total_flops())
+    assert counts[0] < most * counts[1]
+
+
+def test_scores_are_of_what_the_loss_is_made_of():
+    model = build("bert", "ForTokenClassification")
+    given = batch(model)
+    with unpadded():
+        few = model(**given).logits
+        with torch.no_grad():
+            assert model(**given).logits.shape == (4, 9, 2)
+    assert torch.allclose(few[0], model(**given).logits[given["labels"] != -100], atol=1e-6)
 
 
 def test_dropout_of_attention_is_drawn_for_each_text_head_and_pair_of_tokens():

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import qkv
-from qkv.training.lora import LoraConfig, PeftModel, get_peft_model, load_adapter
+from qkv.training.adapters.lora import LoraConfig, PeftModel, get_peft_model, load_adapter
 
 PARITY = Path(__file__).parent
 CASES = sorted(path.name for path in (PARITY / "adapters").iterdir())

@@ -12,9 +12,9 @@ from torch import nn
 from families import FUSED
 from qkv import AutoConfig
 from qkv.auto import body_class
-from qkv.training.adafactor import Adafactor
-from qkv.training.optimizers import decay_groups, get_decay_parameter_names
-from qkv.training.schedules import SchedulerType, get_scheduler
+from qkv.training.optim.adafactor import Adafactor
+from qkv.training.optim.choose import decay_groups, get_decay_parameter_names
+from qkv.training.optim.schedules import SchedulerType, get_scheduler
 
 PARITY = Path(__file__).parent
 GOLDEN = json.loads((PARITY / "training" / "optim.json").read_text())

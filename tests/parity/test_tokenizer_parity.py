@@ -20,7 +20,11 @@ from tokenizer_strings import COUNT, strings  # noqa: E402
 
 from qkv.preprocessing.tokenizers import CLASSES, load_tokenizer  # noqa: E402
 
-NAMES = [pytest.param(name, name, marks=pytest.mark.real if case.real else (), id=name) for name, case in CASES.items()]
+NAMES = [
+    pytest.param(name, name, marks=pytest.mark.real if case.real else (), id=name)
+    for name, case in CASES.items()
+    if not case.slow
+]
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +65,13 @@ def test_a_tokenizer_is_the_reference(name, golden, texts, tmp_path):
     facts = json.loads(json.dumps(digests.of_facts(tokenizer)))
     assert facts == golden["facts"]
     assert differing(digests.of_calls(tokenizer), golden["calls"]) == []
+
+
+@pytest.mark.parametrize("name, golden", [(n, n) for n, case in CASES.items() if case.slow], indirect=["golden"])
+def test_the_ids_of_what_the_reference_has_in_python(name, golden, texts, tmp_path):
+    tokenizer = load(name, tmp_path)
+    assert differing(digests.of_ids(tokenizer, texts[:: CASES[name].step]), golden["ids"]) == []
+    assert digests.of_padded(tokenizer) == golden["padded"]
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case.real])

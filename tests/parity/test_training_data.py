@@ -9,7 +9,7 @@ import torch
 
 import qkv
 from qkv import AutoTokenizer
-from qkv.training.order import Order
+from qkv.training.data.order import Order
 from tiny import make
 from tiny_text import make_text
 
@@ -61,7 +61,7 @@ def test_shuffled_as_the_reference_shuffles():
 def test_grouped_as_the_reference_groups():
     for lengths, size, seed, rows in ORDERS["grouped"]:
         for epoch in (0, 1):  # a generator seeded alike
-            order = Order(len(lengths), size, seed=seed - epoch, shuffle=True, lengths=lengths, group_by_length=True)
+            order = Order(len(lengths), size, seed=seed - epoch, shuffle=True, lengths=lengths)
             assert [row for batch in order.batches(epoch) for row in batch] == rows
 
 
@@ -69,9 +69,7 @@ def test_parts_hold_whole_steps():
     """The reference groups for all batches of an optimiser step."""
     lengths, size, seed, rows = ORDERS["grouped"][-1]
     assert size == 8
-    order = Order(
-        len(lengths), 2, accumulation=4, seed=seed, shuffle=True, lengths=lengths, group_by_length=True
-    )  # fmt: skip
+    order = Order(len(lengths), 2, accumulation=4, seed=seed, shuffle=True, lengths=lengths)
     batches = order.batches(0)
     assert [row for batch in batches for row in batch] == rows
     assert {len(batch) for batch in batches} == {2}

@@ -10,7 +10,7 @@ import qkv
 from families import tiny_config
 from qkv import AutoTokenizer, default_data_collator
 from qkv.models.t5 import T5ForConditionalGeneration
-from qkv.training.masking import words_of
+from qkv.training.data.masking import words_of
 from tiny_text import make_text
 
 ROWS = [{"input_ids": [2, 5, 6, 3]}, {"input_ids": [2, 5, 3]}]

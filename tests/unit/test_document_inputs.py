@@ -184,7 +184,7 @@ def test_a_model_that_looks_at_the_picture(pipes):
         ({"question": QUESTION, "word_boxes": [(1, (0, 1, 10, 9))]}, "pair"),
         ({"question": QUESTION, "word_boxes": [("a", (10, 0, 1, 9))]}, r"10, 0, 1, 9"),
         ({"question": QUESTION, "image": b"nothing"}, "no picture that qkv reads"),
-        ({"question": QUESTION, "image": "https://example.org/a.png"}, "download"),
+        ({"question": QUESTION, "image": "https://a@example.org/a.png"}, "without a user name"),
     ],
 )
 def test_what_is_no_page(ask, page, say):

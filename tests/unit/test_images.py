@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from qkv import AutoImageProcessor, ImageProcessor, LayoutLMv3ImageProcessor, load_image
-from qkv.preprocessing import image as door
 from qkv.preprocessing import ocr
 
 PICTURE = (np.arange(5 * 7 * 3).reshape(5, 7, 3) * 2 % 256).astype(np.uint8)
@@ -100,8 +99,6 @@ def encoded_size(width, height):
 def test_what_is_no_picture(tmp_path, png):
     with pytest.raises(FileNotFoundError, match=r"b\.png.*'a\.png'"):
         load_image(tmp_path / "b.png")
-    with pytest.raises(ValueError, match="download"):
-        load_image("https://example.org/a.png")
     with pytest.raises(ValueError, match="base64"):
         load_image("data:image/png;base64,§§")
     with pytest.raises(TypeError, match="got int 3"):
@@ -116,8 +113,8 @@ def test_what_is_no_picture(tmp_path, png):
     for array in wrong:
         with pytest.raises(ValueError, match="no picture"):
             load_image(array)
-    with pytest.raises(ValueError, match="filters"):
-        door.resized(load_image(png), 5, 5, 17)
+    with pytest.raises(ValueError, match="resample=17 is no filter"):
+        ImageProcessor(resample=17)
 
 
 def test_processors_are_saved_and_found(tmp_path):
@@ -134,7 +131,7 @@ def test_processors_are_saved_and_found(tmp_path):
     (tmp_path / "processor_config.json").write_text(
         '{"image_processor": {"image_processor_type": "DonutImageProcessor"}}'
     )
-    with pytest.raises(ValueError, match="DonutImageProcessor.*LayoutLMv3ImageProcessor"):
+    with pytest.raises(ValueError, match="DonutImageProcessor'; the nearest are 'D"):
         AutoImageProcessor.from_pretrained(tmp_path)
 
 

@@ -9,9 +9,10 @@ from torch import nn
 import qkv
 from families import tiny_config
 from qkv import AutoModelForCausalLM, AutoModelForSequenceClassification
-from qkv.auto import FAMILIES
-from qkv.backends.cpu.program import Program, Unsupported
-from qkv.training.lora import LoraConfig, PeftModel, TaskType, get_peft_model, load_adapter
+from qkv.backends.cpu.program import Program
+from qkv.backends.cpu.weights import Unsupported
+from qkv.models import TEXT as FAMILIES
+from qkv.training.adapters.lora import LoraConfig, PeftModel, TaskType, get_peft_model, load_adapter
 
 GOLDENS = Path(__file__).parent.parent / "parity" / "goldens"
 IDS = torch.tensor([[5, 6, 7, 8, 9], [9, 3, 2, 8, 11]])

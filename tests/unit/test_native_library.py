@@ -38,6 +38,10 @@ QKV_API int qkv_use_isa(const char* name) {
 QKV_API int qkv_threads(int n) { return n > 0 ? threads = n : threads; }
 QKV_API int qkv_linear(const void*, const float*, float*, int64_t) { return -1; }
 QKV_API int qkv_run(const void*, const void*) { return -1; }
+QKV_API void qkv_product(const float*, const float*, float*, int64_t, int, int) {}
+QKV_API double qkv_squares(const void*, int64_t) { return 0; }
+QKV_API void qkv_adamw(const void*, int64_t, float) {}
+QKV_API void qkv_dropout(const void*, void*, int64_t, uint64_t, uint32_t, float) {}
 QKV_API void qkv_team(void*, void*, void*) {}
 """.replace("NOW", str(door.ABI))
 FILES = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "NOTICE", ".gitignore")

@@ -13,12 +13,12 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 import qkv
 from families import IDS, tiny_config
-from qkv.training.adafactor import Adafactor, AdafactorSchedule
-from qkv.training.average import WeightAverage
-from qkv.training.lion import Lion
-from qkv.training.muon import Muon, orthogonal
-from qkv.training.optimizers import OPTIMIZERS, decay_groups, layerwise_groups, make_optimizer
-from qkv.training.schedules import SchedulerType, get_scheduler
+from qkv.training.optim.adafactor import Adafactor, AdafactorSchedule
+from qkv.training.optim.average import WeightAverage
+from qkv.training.optim.choose import OPTIMIZERS, decay_groups, layerwise_groups, make_optimizer
+from qkv.training.optim.lion import Lion
+from qkv.training.optim.muon import Muon, orthogonal
+from qkv.training.optim.schedules import SchedulerType, get_scheduler
 
 NUMBERS = {
     "cosine_with_min_lr": {"min_lr_rate": 0.1},
@@ -136,7 +136,7 @@ def test_what_adamw_is_made_of():
     model = classifier()
     args = arguments(adam_beta1=0.8, adam_beta2=0.95, adam_epsilon=1e-6)
     optimizer = make_optimizer(model, args)
-    assert type(optimizer) is torch.optim.AdamW and optimizer.defaults["fused"]
+    assert isinstance(optimizer, torch.optim.AdamW) and optimizer.defaults["fused"]
     assert (optimizer.defaults["betas"], optimizer.defaults["eps"]) == ((0.8, 0.95), 1e-6)
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.01, 0.0]
     plain = make_optimizer(model, arguments("adamw_torch", "beta1=0.5,eps=1e-5,weight_decay=0.2"))

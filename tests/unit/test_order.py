@@ -1,11 +1,11 @@
-"""The order of rows: each row once, the same each time, within the budget."""
+"""The order of rows: each row once, the same each time."""
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qkv.training.order import Order, row_lengths
+from qkv.training.data.order import Order, row_lengths
 
 LENGTHS = st.lists(st.integers(1, 50), max_size=120)
 EPOCHS, SEEDS = st.integers(0, 5), st.integers(0, 1000)
@@ -18,8 +18,9 @@ def padded(batch, lengths):
 @given(LENGTHS, st.integers(1, 9), EPOCHS, SEEDS, st.booleans(), st.booleans(), st.integers(1, 3))
 def test_each_row_once(lengths, size, epoch, seed, shuffle, grouped, accumulation):
     def order(drop_last=False):
-        return Order(len(lengths), size, seed=seed, shuffle=shuffle, drop_last=drop_last, lengths=lengths,
-                     group_by_length=grouped, accumulation=accumulation)  # fmt: skip
+        given = lengths if grouped else None
+        return Order(len(lengths), size, seed=seed, shuffle=shuffle, drop_last=drop_last, lengths=given,
+                     accumulation=accumulation)  # fmt: skip
 
     batches = order().batches(epoch)
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
@@ -29,29 +30,16 @@ def test_each_row_once(lengths, size, epoch, seed, shuffle, grouped, accumulatio
     assert order(drop_last=True).batches(epoch) == [batch for batch in batches if len(batch) == size]
 
 
-@given(LENGTHS, st.integers(50, 400), EPOCHS, SEEDS, st.booleans(), st.booleans(), st.booleans())
-def test_a_budget_of_tokens(lengths, tokens, epoch, seed, shuffle, grouped, drop_last):
-    order = Order(len(lengths), None, seed=seed, shuffle=shuffle, lengths=lengths, group_by_length=grouped,
-                  tokens=tokens, drop_last=drop_last)  # fmt: skip
-    batches = order.batches(epoch)
-    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
-    assert all(batch and padded(batch, lengths) <= tokens for batch in batches)
-    if not grouped:  # no batch could have taken the next row
-        for batch, after in zip(batches, batches[1:], strict=False):
-            assert padded([*batch, after[0]], lengths) > tokens
-    assert order.batches(epoch) == batches
-
-
 @given(LENGTHS.filter(bool), st.integers(1, 9), SEEDS)
 def test_the_longest_row_comes_first(lengths, size, seed):
     for shuffle in (True, False):
-        order = Order(len(lengths), size, seed=seed, shuffle=shuffle, lengths=lengths, group_by_length=True)
+        order = Order(len(lengths), size, seed=seed, shuffle=shuffle, lengths=lengths)
         assert lengths[order.batches(0)[0][0]] == max(lengths)
 
 
 def test_without_shuffling():
     assert Order(5, 2, seed=0, shuffle=False).batches(7) == [[0, 1], [2, 3], [4]]
-    grouped = Order(5, 2, seed=0, shuffle=False, lengths=[3, 9, 3, 1, 5], group_by_length=True)
+    grouped = Order(5, 2, seed=0, shuffle=False, lengths=[3, 9, 3, 1, 5])
     assert grouped.batches(7) == [[1, 4], [0, 2], [3]]
 
 
@@ -64,11 +52,10 @@ def test_an_epoch_is_another_order_and_a_seed_is_not_an_epoch_later():
 def test_grouping_pads_little_and_parts_are_drawn():
     lengths = torch.randint(1, 128, (4000,), generator=torch.Generator().manual_seed(0)).tolist()
     plain = Order(4000, 8, seed=0, shuffle=True).batches(0)
-    for options in ({}, {"tokens": 512}):
-        order = Order(4000, 8, seed=0, shuffle=True, lengths=lengths, group_by_length=True, **options)
-        waste = sum(padded(batch, lengths) for batch in order.batches(0)) / sum(lengths)
-        assert waste < 1.1 < 1.5 < sum(padded(batch, lengths) for batch in plain) / sum(lengths)
-        assert {frozenset(batch) for batch in order.batches(0)}.isdisjoint(map(frozenset, order.batches(1)))
+    order = Order(4000, 8, seed=0, shuffle=True, lengths=lengths)
+    waste = sum(padded(batch, lengths) for batch in order.batches(0)) / sum(lengths)
+    assert waste < 1.1 < 1.5 < sum(padded(batch, lengths) for batch in plain) / sum(lengths)
+    assert {frozenset(batch) for batch in order.batches(0)}.isdisjoint(map(frozenset, order.batches(1)))
 
 
 def test_neither_the_global_generator_nor_the_default_device_matters():
@@ -101,24 +88,9 @@ def test_resuming_reads_the_rest_of_the_list():
         assert read == [row for batch in left for row in batch]
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"batch_size": 0}, ["batch_size=0"]),
-        ({"tokens": 0, "lengths": [1, 2, 3]}, ["tokens=0"]),
-        ({"batch_size": None}, ["batch_size", "tokens"]),
-        ({"group_by_length": True}, ["group_by_length", "lengths="]),
-        ({"tokens": 9}, ["tokens", "lengths="]),
-        ({"lengths": [1, 2]}, ["2 numbers", "3 rows"]),
-        ({"tokens": 9, "lengths": [1, 12, 3]}, ["row 1", "12 tokens", "tokens=9", "max_length=9"]),
-    ],
-)
-def test_errors(options, words):
-    with pytest.raises(ValueError) as error:
-        Order(3, **{"batch_size": 2, "seed": 0, "shuffle": True} | options)
-    assert len(str(error.value)) < 400
-    for word in words:
-        assert word in str(error.value)
+def test_lengths_are_of_all_rows():
+    with pytest.raises(ValueError, match="lengths has 2 numbers for 3 rows"):
+        Order(3, 2, seed=0, shuffle=True, lengths=[1, 2])
 
 
 class Table:

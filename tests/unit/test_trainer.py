@@ -10,6 +10,7 @@ import torch
 
 from qkv import AutoModelForCausalLM, AutoModelForSequenceClassification
 from qkv.training import checkpoint as checkpoints
+from qkv.training import state_files
 from qkv.training.arguments import TrainingArguments
 from qkv.training.callbacks import EarlyStoppingCallback, TrainerCallback
 from qkv.training.trainer import Trainer
@@ -110,14 +111,14 @@ def test_what_is_saved_and_rotated(tmp_path):
 def test_saving_that_fails_leaves_what_there_was(tmp_path, monkeypatch):
     given = {"max_steps": 4, "save_steps": 2, "per_device_train_batch_size": 4}
     trainer = Trainer(classifier(), arguments(tmp_path, **given), train_dataset=rows(8))
-    write = checkpoints.write_part
+    write = state_files.write_part
 
     def full(folder, name, value):
         if "checkpoint-4" in folder.name and name == "scheduler":
             raise OSError(28, "No space left on device")
         write(folder, name, value)
 
-    monkeypatch.setattr(checkpoints, "write_part", full)
+    monkeypatch.setattr(state_files, "write_part", full)
     with pytest.raises(OSError, match="No space"):
         trainer.train()
     assert [path.name for path in checkpoints.checkpoints(tmp_path)] == ["checkpoint-2"]
@@ -201,8 +202,28 @@ def test_a_callback_may_ask_for_evaluation_saving_and_the_end(tmp_path):
         classifier(), arguments(tmp_path, max_steps=9), train_dataset=rows(8), eval_dataset=rows(4), callbacks=[told]
     )
     assert trainer.train().global_step == 3
-    names = ["eval_loss", "eval_runtime", "eval_samples_per_second", "eval_steps_per_second"]
+    names = ["epoch", "eval_loss", "eval_runtime", "eval_samples_per_second", "eval_steps_per_second"]
     assert told.events == [1, 2, 3, names, "saved"]
+
+
+def test_a_log_of_ones_own_as_the_field_writes_it(tmp_path):
+    class Louder(Trainer):
+        def log(self, logs, start_time=None):
+            logs["more"] = 1.0
+            self.state.log_history.append({**logs, "step": self.state.global_step})
+            self.control = self.callback_handler.on_log(self.args, self.state, self.control, logs)
+
+    class Stop(TrainerCallback):
+        state = None  # a field of its own
+
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            control.should_training_stop = logs["more"] == 1.0 and kwargs["model"] is not None
+
+    trainer = Louder(classifier(), arguments(tmp_path, max_steps=9), train_dataset=rows(8), callbacks=[Stop])
+    trainer.train()
+    assert trainer.state.global_step == 1
+    with pytest.raises(AttributeError, match="no attribute 'on_lag'"):
+        trainer.callback_handler.on_lag  # noqa: B018
 
 
 def test_a_loss_and_a_collator_of_ones_own(tmp_path):
@@ -292,18 +313,13 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
         ({"fp16": True, "bf16": True}, ValueError, "exclude"),
         ({"load_best_model_at_end": True}, ValueError, "eval_strategy"),
         ({"optim": "adamw"}, ValueError, "adamw_torch"),
-        ({"gradient_checkpointing": True}, ValueError, "not in qkv yet"),
-        ({"full_determinism": True}, ValueError, "not in qkv yet"),
+        ({"use_liger_kernel": True}, ValueError, "torch_compile=True"),
+        ({"debug": "underflow_overflow"}, ValueError, "step and rows"),
     ],
 )
 def test_bad_arguments_are_named(given, error, say, tmp_path):
     with pytest.raises(error, match=say):
         Trainer(classifier(), TrainingArguments(str(tmp_path), **given), train_dataset=rows(4)).train()
-
-
-def test_a_logger_that_is_not_there_is_named(tmp_path, caplog):
-    TrainingArguments(str(tmp_path), report_to="wandb")
-    assert "wandb" in caplog.text and "report_to='none'" in caplog.text
 
 
 def test_both_generations_of_spelling(tmp_path):

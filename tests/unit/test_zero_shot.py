@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from qkv import pipeline
 from qkv.pipelines import factory
-from qkv.pipelines.zero_shot_classification import hypothesis
+from qkv.pipelines.candidates import hypothesis
 from tiny_questions import make_questions
 
 TEXT, LABELS = "i love this product", ["film", "product", "no good"]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import nearest, short
+from ..layers.linear import is_linear
 from ..outputs import CausalLMOutput, MaskedLMOutput, PreTrainingOutput, SentenceOrderOutput, Seq2SeqLMOutput
 from .packing import Codes
 from .quantized import Quantized, QuantizedEmbedding, QuantizedLinear
@@ -60,12 +61,12 @@ def plan(model: nn.Module, how: str) -> dict[str, int]:
         )
     found = {}
     for path, module in model.named_modules():
-        if type(module) is nn.Linear and path.rpartition(".")[2] in PROJECTIONS:
+        if is_linear(module) and path.rpartition(".")[2] in PROJECTIONS:
             found[path] = bits
         elif isinstance(module, nn.Embedding) and f".{path}".endswith(".embed.token"):
             found[path] = TABLE_BITS
     head = getattr(getattr(model, "head", None), "output", None)
-    if head in VOCABULARY and type(model.get_submodule("head.out")) is nn.Linear:
+    if head in VOCABULARY and is_linear(model.get_submodule("head.out")):
         found["head.out"] = TABLE_BITS
     if not found:
         raise ValueError(

@@ -11,7 +11,8 @@ from typer.core import TyperGroup
 
 from qkv import __version__
 
-from . import bench, chat, describe, embed, env, run, show
+from . import bench, chat, describe, embed, env, run, show, train
+from .options import TaskCommand
 from .tasks import FORMS
 from .terminal import Debug, notices, say
 
@@ -27,6 +28,7 @@ HELP = """Transformers, fast on the machine you have.
   qkv run sentiment-analysis "What a film!"
   qkv chat org/name
   qkv embed reviews.txt -o vectors.npy
+  qkv train text-classification -m distilbert-base-uncased --data reviews.csv -o reviews
   qkv describe distilbert/distilbert-base-uncased-finetuned-sst-2-english
   qkv env --json
 
@@ -108,8 +110,9 @@ def root(
         print(context.get_help())
 
 
-app.command("run")(run.run)
+app.command("run", cls=TaskCommand)(run.run)
 app.command("chat")(chat.chat)
+app.command("train")(train.train)
 app.command("show")(show.show)
 app.command("embed")(embed.embed)
 app.command("describe")(describe.describe)

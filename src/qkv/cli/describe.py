@@ -67,9 +67,10 @@ def report(repo: Repo, revision: str | None = None) -> dict[str, Any]:
         "dtype": weights.dtype or _if(str, raw.get("dtype", raw.get("torch_dtype"))),
         "bytes": weights.bytes,
         "max_length": min(limits, default=None),
-        "vocab_size": _if(int, getattr(config, "vocab_size", raw.get("vocab_size"))),
+        "vocab_size": _if(int, getattr(getattr(config, "text_config", config), "vocab_size", raw.get("vocab_size"))),
         "labels": _labels(config, raw),
         "tokenizer": files[0] if whole else next((name for name in TOKENIZERS if name in files), None),
+        "image_processor": _image_processor(repo),
         "license": card.get("license") or _license_file(files),
         "loads": reason is None,
         "reason": reason,
@@ -79,8 +80,10 @@ def report(repo: Repo, revision: str | None = None) -> dict[str, Any]:
 
 def _rows(found: dict[str, Any]) -> list[tuple[str, object]]:
     labels = found["labels"]
-    if not found["tasks"] and all(re.fullmatch(r"LABEL_\d+", name) for name in labels):
+    classifies = any(re.search("Classification|Detection|Segmentation", name) for name in found["architectures"])
+    if not classifies and all(re.fullmatch(r"LABEL_\d+", name) for name in labels):
         labels = []  # a config has these whether its model classifies or not
+    pictures = found["image_processor"]
     names = ", ".join(labels[:SHOWN])
     more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
     rows: list[tuple[str, object]] = [
@@ -91,13 +94,17 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, object]]:
         ("parameters", "?" if found["parameters"] is None else f"{found['parameters']:,}"),
         ("dtype", found["dtype"] or "?"),
         ("size", size(found["bytes"])),
-        ("max length", "?" if found["max_length"] is None else f"{found['max_length']:,} tokens"),
-        ("vocabulary", "?" if found["vocab_size"] is None else f"{found['vocab_size']:,}"),
         ("labels", f"{len(labels)}: {names}{more}" if labels else "none"),
-        ("tokenizer", found["tokenizer"] or "none"),
         ("license", found["license"] or "not stated"),
         ("qkv loads it", "yes" if found["loads"] else f"no: {found['reason']}"),
     ]
+    if found["tokenizer"] or not pictures:
+        rows[7:7] = [
+            ("max length", "?" if found["max_length"] is None else f"{found['max_length']:,} tokens"),
+            ("vocabulary", "?" if found["vocab_size"] is None else f"{found['vocab_size']:,}"),
+            ("tokenizer", found["tokenizer"] or "none"),
+        ]
+    rows[7:7] = [("image processor", pictures)] if pictures else []
     return rows + [("files", f"{size(file['bytes']):>8}  {file['name']}") for file in found["files"]]
 
 
@@ -113,8 +120,8 @@ def _read_config(raw: dict[str, Any]) -> tuple[Any, int | None, str | None]:
         config = body.config_class.from_dict(raw)
     except (ValueError, TypeError) as error:
         return None, None, str(error)
-    table = getattr(config, "max_position_embeddings", None)
-    limit = table - body.reserved_positions if isinstance(table, int) else None
+    table = getattr(getattr(config, "text_config", config), "max_position_embeddings", None)
+    limit = table - getattr(body, "reserved_positions", 0) if isinstance(table, int) else None
     names = _names(raw)
     if names and not any(hasattr(auto.family(model_type), name) for name in names):
         return config, limit, f"qkv's {model_type} has no {names[0]}; AutoModel loads its body without the head."
@@ -130,9 +137,15 @@ def _tasks(raw: dict[str, Any], card: dict[str, str]) -> list[str]:
     claimed = [card["pipeline_tag"]] if "pipeline_tag" in card else []
     if not (names := _names(raw)):
         return claimed
+    from qkv import auto
     from qkv.pipelines.factory import tasks_of
 
-    return tasks_of(names) or claimed
+    found = tasks_of(names)
+    if found == ["feature-extraction"]:
+        with suppress(ValueError, TypeError):
+            if auto.body_class(raw.get("model_type", "")).main_input_name == "pixel_values":
+                return ["image-feature-extraction"]
+    return [task for task in found if task != "feature-extraction"] or found or claimed
 
 
 def _names(raw: dict[str, Any]) -> list[str]:
@@ -153,6 +166,17 @@ def _tokenizer_limit(repo: Repo) -> int | None:
     with suppress(OSError, ValueError):
         limit = (repo.json("tokenizer_config.json") or {}).get("model_max_length")
         return limit if isinstance(limit, int) and 0 < limit < 10**9 else None
+    return None
+
+
+def _image_processor(repo: Repo) -> str | None:
+    """What reads the pictures of the model, if it reads any, and the size that it makes of them."""
+    from qkv.preprocessing.image_processor import TYPES, stored
+
+    with suppress(OSError, ValueError):
+        if fields := stored(repo):
+            name = next((fields[key] for key in TYPES if isinstance(fields.get(key), str)), "?")
+            return f"{name}, size {json.dumps(fields['size'])}" if "size" in fields else name
     return None
 
 

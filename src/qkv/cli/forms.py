@@ -59,3 +59,10 @@ class Form:
     def drawn(self, item: Any, result: Any) -> list[Any]:
         """What rich prints of a result, if the form is `marked`."""
         return [result]
+
+
+class Labels(Form):
+    """Classes with scores."""
+
+    def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
+        return given | ({"top_k": None} if given.get("top_k") == 0 else {})

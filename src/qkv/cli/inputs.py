@@ -23,6 +23,7 @@ from .terminal import say
 Lines = Iterator[tuple[int, str]]  # line number, line
 TABLES = {".csv": ",", ".tsv": "\t"}
 OBJECTS = (".jsonl", ".ndjson")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 @dataclass
@@ -72,6 +73,8 @@ def _records(name: str, column: str | None, form: Form) -> Iterator[Any]:
     suffix = Path(name).suffix.lower()
     if suffix == ".json":
         raise ValueError(f"{short(name)}: a .json file is not read line by line; make it .jsonl, an object per line.")
+    if form.files and suffix in PICTURES:
+        raise typer.BadParameter(f"--file names a list of paths: give {short(name)} as an argument")
     reader: Callable[..., Iterator[Any]] = _texts
     if suffix in TABLES:
         reader = _table

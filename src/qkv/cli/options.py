@@ -3,9 +3,11 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from textwrap import shorten
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from .forms import Form
 from .tasks import FORMS
@@ -38,12 +40,17 @@ OPTIONS = {
     "context": Option(str, "Where the answers to the questions in INPUT are.", extra={"metavar": "TEXT"}),
     "labels": Option(str, "To choose from, with commas between them.", extra={"metavar": "A,B,C"}),
     "multi_label": Option(bool, "Each label by itself: several may be right.", ("--multi-label",)),
-    "template": Option(str, "With {} for a label; 'This example is {}.' if not given.", extra={"metavar": "TEXT"}),
+    "template": Option(str, "With {} for a label, such as 'This example is {}.'", extra={"metavar": "TEXT"}),
     "targets": Option(str, "Only these words, with commas between them.", extra={"metavar": "A,B,C"}),
     "source": Option(str, "The text that each INPUT is compared with.", extra={"metavar": "TEXT"}),
     "query": Option(str, "What is looked for in each INPUT.", extra={"metavar": "TEXT"}),
     "table": Option(str, "A .csv or .tsv file that the questions in INPUT are about.", extra={"metavar": "FILE"}),
-    "boxes": Option(str, "Words of the page: a JSON list of [word, [x0,y0,x1,y1]].", extra={"metavar": "FILE"}),
+    "boxes": Option(str, "Words of the page: a JSON list of \\[word, \\[x0,y0,x1,y1]].", extra={"metavar": "FILE"}),
+    "draw": Option(
+        str, "Draw the result on its picture, into this file; into a folder for several.", extra={"metavar": "PATH"}
+    ),
+    "threshold": Option(float, "Leave out what is less certain.", extra={"min": 0, "max": 1}),
+    "subtask": Option(str, "panoptic, instance or semantic: which parts of a picture.", extra={"metavar": "NAME"}),
     "truncation": Option(
         bool, "Cut long texts silently / fail. Unset: labels cut and warn.", ("--truncation/--no-truncation",)
     ),
@@ -75,6 +82,18 @@ def with_task_options(command: Command) -> Command:
     return command
 
 
+class TaskCommand(TyperCommand):
+    """A command whose help shows the options of the task that is named; if none is, those of all."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        task = next((word for word in args if word in FORMS), None)
+        for option in self.params:
+            if (name := option.name) in OPTIONS:
+                option.hidden = task is not None and name not in FORMS[task].options  # type: ignore[attr-defined]
+                option.rich_help_panel = _panel(str(name)) if task is None else f"Options of {task}"  # type: ignore[attr-defined]
+        return super().parse_args(ctx, args)
+
+
 def given(own: dict[str, Any], task: str, form: Form) -> dict[str, Any]:
     """The task's own options that were given. Raises: a usage error for one that the task does not have."""
     found = {name: value for name, value in own.items() if value is not None and value != []}
@@ -100,4 +119,4 @@ def _annotation(name: str, option: Option) -> Any:
 
 def _panel(name: str) -> str:
     forms = {id(form): task for task, form in reversed(FORMS.items()) if name in form.options}
-    return f"Options of {' and '.join(sorted(forms.values()))}"
+    return shorten(f"Options of {', '.join(sorted(forms.values()))}", 70, placeholder=" …")

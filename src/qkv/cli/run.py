@@ -1,4 +1,4 @@
-"""qkv run: a task on texts from the command line, a file or a pipe."""
+"""qkv run: a task on texts or pictures from the command line, a file or a pipe."""
 
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
@@ -48,7 +48,7 @@ def run(  # noqa: PLR0913 - typer makes a parameter an option
     debug: Debug.Option = False,
     **own: Any,
 ) -> None:
-    """Run a task on texts: from arguments, a file, or a pipe with one text per line.
+    """Run a task on texts or pictures: from arguments, a file, or a pipe with one text or path per line.
 
     On a terminal the results are a table; in a pipe, tab-separated lines of what the task gives and the input; with
     --json, a list in the order of the inputs: [{"input": "...", "result": [{"label": "...", "score": 0.99}]}].
@@ -61,6 +61,7 @@ def run(  # noqa: PLR0913 - typer makes a parameter an option
       grep ERROR log.txt | qkv run text-classification -m org/name | sort
 
       qkv run text-generation -m ./my-model "Once upon a time" --max-new-tokens 40 --stream
+      qkv run object-detection -m org/name *.jpg --draw drawn/
     """
     try:
         form = form_of(task)

@@ -1,4 +1,4 @@
-"""The table from task to its form on the command line; the forms of classes and of written text."""
+"""The table from task to its form on the command line; the form of written text."""
 
 import json
 from pathlib import Path
@@ -8,16 +8,9 @@ import typer
 
 from qkv.errors import short
 
-from .forms import Form
+from .forms import Form, Labels
+from .pictures import PICTURES
 from .understanding import UNDERSTANDING
-
-
-class Labels(Form):
-    """Classes with scores."""
-
-    def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
-        return given | ({"top_k": None} if given.get("top_k") == 0 else {})
-
 
 NAMES = {"sample": "do_sample", "stop": "stop_sequence", "full_text": "return_full_text"}  # of the pipeline
 OWN = ("chat", "system", "seed", "stream")  # not the pipeline's
@@ -67,6 +60,7 @@ FORMS: dict[str, Form] = {
     "sentiment-analysis": CLASSES,
     "text-generation": TEXTS,
     **UNDERSTANDING,
+    **PICTURES,
 }
 
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from qkv.files import amount
+
 COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 SHOW_BAR = 50  # inputs; fewer are done before a bar could be read
 
@@ -38,14 +40,7 @@ def clean_lines(text: str) -> str:
 
 def size(count: int | None) -> str:
     """A number of bytes for people: "17.5 MB"; "?" for an unknown one."""
-    if count is None:
-        return "?"
-    value, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 999.5 or unit == "TB":
-            break
-        value /= 1000
-    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+    return "?" if count is None else amount(count)
 
 
 def say(kind: str, message: object) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..config import Config
 from ..outputs import ModelOutput
 
+IGNORED = -100  # the label of what has no target
 Scores = Tensor | dict[str, Tensor]  # logits, or scores by their names in `output`; others are for the loss only
 
 
@@ -21,9 +22,11 @@ class TaskHead(nn.Module):
 
     output: ClassVar[type[ModelOutput]]
     targets: ClassVar[tuple[str, ...]] = ("labels",)  # the arguments of a model that are for the loss
+    target_type: ClassVar[type] = Tensor  # of each; a list where pictures have targets of their own
     chooses: ClassVar[bool] = False  # whether its inputs are (B,C,T): C choices, of which one is right
     generates: ClassVar[bool] = False  # whether its scores are of the token that comes next
     reads_labels: ClassVar[bool] = False  # whether the decoder of an encoder-decoder is fed the labels
+    by_token: ClassVar[bool] = False  # whether its loss is the mean of that of tokens, by themselves, with labels (B,T)
 
     def __init__(self, config: Config):
         super().__init__()
@@ -35,15 +38,30 @@ class TaskHead(nn.Module):
         """The loss for the targets that were given; None if they make none."""
         return self.loss(scores["logits"], targets["labels"]) if "labels" in targets else None
 
-    def reads_padding(self, inputs: Mapping[str, Any], targets: Mapping[str, Tensor]) -> bool:
-        """Whether the loss depends on states of tokens that the mask (B,T) leaves out: if one of them has a target."""
+    def aligned(self, labels: Tensor) -> Tensor:
+        """Labels (B,T) as those of the tokens that are scored against them."""
+        return labels
+
+    def reads(self, inputs: Mapping[str, Any], targets: Mapping[str, Tensor]) -> Tensor | None:
+        """The tokens (B,T) whose last states the loss depends on; None for all, those that the mask leaves out too."""
+        if self.by_token and "labels" in targets:
+            return targets["labels"] != IGNORED
         mask = inputs.get("attention_mask")
         if mask is None or mask.dim() != 2:
-            return mask is not None
-        return any(x.shape == mask.shape and bool(((x != -100) & (mask == 0)).any()) for x in targets.values())
+            return None
+        asked = [x != IGNORED for x in targets.values() if x.shape == mask.shape]
+        return None if any(bool((x & (mask == 0)).any()) for x in asked) else mask != 0
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         raise NotImplementedError
+
+
+def first_tokens(inputs: Mapping[str, Any]) -> Tensor:
+    """The first token of each text, of all (B,T)."""
+    ids = inputs.get("input_ids")
+    found = torch.zeros_like(inputs["inputs_embeds"][..., 0] if ids is None else ids, dtype=torch.bool)
+    found[:, :1] = True
+    return found
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, *, name: str = "labels", classes: str = "labels") -> Tensor:
@@ -71,7 +89,7 @@ def class_indices(logits: Tensor, labels: Tensor, *, name: str = "labels", class
     labels = labels.long()
     if torch.compiler.is_compiling() or labels.is_meta:  # nothing can be asked of values
         return labels
-    wrong = labels[((labels < 0) & (labels != -100)) | (labels >= count)]
+    wrong = labels[((labels < 0) & (labels != IGNORED)) | (labels >= count)]
     if len(wrong):
         most = int(wrong.max())
         remedy = (

@@ -11,17 +11,38 @@ from ..config import Config
 from ..errors import short
 from ..layers import activation
 from ..outputs import ModelOutput, MultipleChoiceOutput, NextSentencePredictorOutput, SequenceClassifierOutput
-from .base import TaskHead, cross_entropy
+from .base import TaskHead, cross_entropy, first_tokens
 
 PROBLEMS = ("regression", "multi_label_classification", "single_label_classification")
+
+
+def label_loss(config: Config, logits: Tensor, labels: Tensor) -> Tensor:
+    """Of scores (B,L), by `config.problem_type`; if that is None, by the number of labels and the dtype of `labels`."""
+    kind = config.problem_type or (
+        "regression" if config.num_labels == 1
+        else "multi_label_classification" if labels.is_floating_point()
+        else "single_label_classification"
+    )  # fmt: skip
+    if kind not in PROBLEMS:
+        raise ValueError(f"config.problem_type must be one of {', '.join(PROBLEMS)}, or None; got {short(kind)}.")
+    if kind != PROBLEMS[-1] and labels.numel() != logits.numel():
+        raise ValueError(
+            f"labels for {kind} (config.problem_type) must be floats of shape {tuple(logits.shape)}, got "
+            f"{labels.dtype} of shape {tuple(labels.shape)}. Class indices are integers (B,)."
+        )
+    if kind == "regression":
+        return F.mse_loss(logits.squeeze(), labels.squeeze().to(logits.dtype))
+    if kind == "multi_label_classification":
+        return F.binary_cross_entropy_with_logits(logits, labels.view_as(logits).to(logits.dtype))
+    return cross_entropy(logits, labels)
 
 
 class Pooler(nn.Module):
     """First token -> dense -> tanh: (B,T,D) -> (B,D)"""
 
-    def __init__(self, dim: int, act: str = "tanh"):
+    def __init__(self, dim: int, act: str = "tanh", width: int | None = None):
         super().__init__()
-        self.dense, self.act = nn.Linear(dim, dim), activation(act)
+        self.dense, self.act = nn.Linear(dim, width or dim), activation(act)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.dense(x[:, 0]))
@@ -60,6 +81,9 @@ class SequenceClassifier(TaskHead):
             x = self.act(self.dense(self.dropout(x) if self.early else x))
         return self.out(self.dropout(x))  # (B,L)
 
+    def reads(self, inputs: Mapping[str, Any], targets: Mapping[str, Tensor]) -> Tensor | None:
+        return first_tokens(inputs) if self.token in ("first", "pooled") else super().reads(inputs, targets)
+
     def summary(self, body: ModelOutput, ids: Tensor | None, mask: Tensor | None) -> Tensor:
         if self.token == "pooled":
             return body["pooler_output"]
@@ -80,24 +104,7 @@ class SequenceClassifier(TaskHead):
         return (torch.arange(x.shape[1], device=x.device) * mask.bool()).argmax(dim=1)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """By `config.problem_type`; if that is None, by the number of labels and the dtype of `labels`."""
-        kind = self.config.problem_type or (
-            "regression" if self.config.num_labels == 1
-            else "multi_label_classification" if labels.is_floating_point()
-            else "single_label_classification"
-        )  # fmt: skip
-        if kind not in PROBLEMS:
-            raise ValueError(f"config.problem_type must be one of {', '.join(PROBLEMS)}, or None; got {short(kind)}.")
-        if kind != PROBLEMS[-1] and labels.numel() != logits.numel():
-            raise ValueError(
-                f"labels for {kind} (config.problem_type) must be floats of shape {tuple(logits.shape)}, got "
-                f"{labels.dtype} of shape {tuple(labels.shape)}. Class indices are integers (B,)."
-            )
-        if kind == "regression":
-            return F.mse_loss(logits.squeeze(), labels.squeeze().to(logits.dtype))
-        if kind == "multi_label_classification":
-            return F.binary_cross_entropy_with_logits(logits, labels.view_as(logits).to(logits.dtype))
-        return cross_entropy(logits, labels)
+        return label_loss(self.config, logits, labels)
 
 
 class MultipleChoice(SequenceClassifier):
@@ -118,6 +125,9 @@ class NextSentence(TaskHead):
     def __init__(self, config: Config):
         super().__init__(config)
         self.out = nn.Linear(config.hidden_size, 2)
+
+    def reads(self, inputs: Mapping[str, Any], targets: Mapping[str, Tensor]) -> Tensor:
+        return first_tokens(inputs)
 
     def forward(self, body: ModelOutput, inputs: Mapping[str, Any]) -> Tensor:
         return self.out(body["pooler_output"])

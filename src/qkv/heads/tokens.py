@@ -6,9 +6,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..backends.cpu.linear import linear
 from ..config import Config
-from ..layers import activation
+from ..layers import Linear, activation
 from ..outputs import (
     CausalLMOutput,
     MaskedLMOutput,
@@ -18,7 +17,7 @@ from ..outputs import (
     Seq2SeqLMOutput,
     TokenClassifierOutput,
 )
-from .base import TaskHead, class_indices, cross_entropy
+from .base import IGNORED, TaskHead, cross_entropy, first_tokens
 
 
 class TokenClassifier(TaskHead):
@@ -29,6 +28,7 @@ class TokenClassifier(TaskHead):
     """
 
     output = TokenClassifierOutput
+    by_token = True
 
     def __init__(self, config: Config, *, dropout: str = ""):
         super().__init__(config)
@@ -64,8 +64,8 @@ class QuestionAnswering(TaskHead):
         start, end = self.out(self.dropout(body["last_hidden_state"])).unbind(-1)  # (B,T,D) -> 2 x (B,T)
         return {"start_logits": start, "end_logits": end}
 
-    def reads_padding(self, inputs: Mapping[str, Any], targets: Mapping[str, Tensor]) -> bool:
-        return True  # an answer is chosen among all tokens
+    def reads(self, inputs: Mapping[str, Any], targets: Mapping[str, Tensor]) -> None:
+        return None  # an answer is chosen among all tokens
 
     def total_loss(
         self, scores: Mapping[str, Tensor], targets: Mapping[str, Tensor], inputs: Mapping[str, Any]
@@ -92,16 +92,17 @@ class MaskedLM(TaskHead):
     """a score for each word of the vocabulary at each token (labels: token ids (B,T), -100 where none is asked)."""
 
     output = MaskedLMOutput
+    by_token = True
 
     def __init__(self, config: Config, *, act: str = ""):
         super().__init__(config)
         width = getattr(config, "embedding_size", None) or config.hidden_size  # that of the table of tokens
-        self.dense, self.act = nn.Linear(config.hidden_size, width), activation(act or config.hidden_act)
+        self.dense, self.act = Linear(config.hidden_size, width), activation(act or config.hidden_act)
         self.norm = nn.LayerNorm(width, config.layer_norm_eps)
-        self.out = nn.Linear(width, config.vocab_size)
+        self.out = Linear(width, config.vocab_size)
 
     def forward(self, body: ModelOutput, inputs: Mapping[str, Any]) -> Tensor:
-        return linear(self.out, self.norm(self.act(self.dense(body["last_hidden_state"]))))  # (B,T,D) -> (B,T,V)
+        return self.out(self.norm(self.act(self.dense(body["last_hidden_state"]))))  # (B,T,D) -> (B,T,V)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return cross_entropy(logits, labels, classes="words")
@@ -125,6 +126,10 @@ class PreTraining(MaskedLM):
         super().__init__(config, act=act)
         self.dropout = nn.Dropout(getattr(config, dropout) if dropout else 0.0)
         self.order = nn.Linear(config.hidden_size, 2)
+
+    def reads(self, inputs: Mapping[str, Any], targets: Mapping[str, Tensor]) -> Tensor | None:
+        words = super().reads(inputs, targets)
+        return None if words is None else words | first_tokens(inputs)
 
     def forward(self, body: ModelOutput, inputs: Mapping[str, Any]) -> dict[str, Tensor]:  # type: ignore[override]
         order = self.order(self.dropout(body["pooler_output"]))  # (B,D) -> (B,2)
@@ -151,17 +156,18 @@ class CausalLM(TaskHead):
 
     output = CausalLMOutput
     generates = True
+    by_token = True
 
     def __init__(
         self, config: Config, *, divisor: str = "", softcap: str = "", bias: bool = False, width: str = "hidden_size"
     ):
         super().__init__(config)
-        self.out = nn.Linear(getattr(config, width) or config.hidden_size, config.vocab_size, bias=bias)
+        self.out = Linear(getattr(config, width) or config.hidden_size, config.vocab_size, bias=bias)
         self.divisor = getattr(config, divisor) if divisor else None
         self.softcap = getattr(config, softcap) if softcap else None
 
     def forward(self, body: ModelOutput, inputs: Mapping[str, Any]) -> Tensor:
-        return self.scaled(linear(self.out, vars(body)["last_hidden_state"]))  # (B,T,D) -> (B,T,V)
+        return self.scaled(self.out(vars(body)["last_hidden_state"]))  # (B,T,D) -> (B,T,V)
 
     def scaled(self, logits: Tensor) -> Tensor:
         """What `out` gives, divided and bent."""
@@ -169,14 +175,12 @@ class CausalLM(TaskHead):
             logits = logits / self.divisor
         return logits if self.softcap is None else (logits / self.softcap).tanh() * self.softcap
 
-    def reads_padding(self, inputs: Mapping[str, Any], targets: Mapping[str, Tensor]) -> bool:
-        mask = inputs.get("attention_mask")
-        shifted = {name: x[:, 1:] for name, x in targets.items()}
-        return super().reads_padding({"attention_mask": None if mask is None else mask[:, :-1]}, shifted)
+    def aligned(self, labels: Tensor) -> Tensor:
+        """Each token is scored against the one after it."""
+        return F.pad(labels[..., 1:], (0, 1), value=IGNORED)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        labels = class_indices(logits, labels, classes="words").reshape(logits.shape[:-1])
-        return F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+        return cross_entropy(logits, labels, classes="words")
 
 
 class Seq2SeqLM(CausalLM):
@@ -185,5 +189,6 @@ class Seq2SeqLM(CausalLM):
     output = Seq2SeqLMOutput
     reads_labels = True
 
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return cross_entropy(logits, labels, classes="words")
+    def aligned(self, labels: Tensor) -> Tensor:
+        """The decoder is fed the token before each."""
+        return labels

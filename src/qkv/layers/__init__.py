@@ -8,6 +8,7 @@ The names of weights, the same in all families (frozen: quantisation, fusion, ad
       .cross_attn_norm  .cross_attn.{q,k,v,o}_proj              attention of a decoder to the encoder
       .mlp_norm  .mlp.{gate,up,down}_proj                       feed-forward network and its norm
       .attn.{q,k}_norm  .attn_out_norm  .mlp_out_norm           of queries and keys; of what leaves a part
+      .attn_scale  .mlp_scale                                   vectors that scale what leaves a part
     norm                                                        after the last block
     pooler.dense                                                the summary of the first token
 
@@ -23,18 +24,20 @@ from .block import (
     PreNormBlock,
     PreNormDecoderBlock,
     SandwichNormBlock,
+    ScaledBlock,
     SublayerNormBlock,
 )
 from .cache import Cache, DynamicCache, EncoderDecoderCache, PerLayer, QuantizedCache, StaticCache
 from .embedding import Embeddings
+from .linear import Linear
 from .mlp import MLP, GatedMLP, activation
 from .norm import RMSNorm1p
-from .position import RelativeBias
+from .position import GridBias, RelativeBias
 from .rope import Rope
 
 __all__ = [
-    "Attention", "Cache", "CrossAttention", "DynamicCache", "Embeddings", "EncoderDecoderCache", "GatedMLP", "Layers",
-    "MLP", "ParallelBlock", "PerLayer", "PostNormBlock", "PreNormBlock", "PreNormDecoderBlock", "QuantizedCache",
-    "RMSNorm1p", "RelativeBias", "Rope", "SandwichNormBlock", "StaticCache", "SublayerNormBlock", "activation",
-    "attend",
+    "Attention", "Cache", "CrossAttention", "DynamicCache", "Embeddings", "EncoderDecoderCache", "GatedMLP", "GridBias",
+    "Layers", "Linear", "MLP", "ParallelBlock", "PerLayer", "PostNormBlock", "PreNormBlock", "PreNormDecoderBlock",
+    "QuantizedCache", "RMSNorm1p", "RelativeBias", "Rope", "SandwichNormBlock", "ScaledBlock", "StaticCache",
+    "SublayerNormBlock", "activation", "attend",
 ]  # fmt: skip

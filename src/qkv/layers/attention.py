@@ -9,11 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .dropout import dropout as dropped
 from .layer_cache import LayerCache
+from .linear import Linear
 from .observe import note, wanted
 from .published import Named
 from .rope import Angles, rotate
-from .texts import Texts
+from .texts import Texts, read
 
 
 def attend(
@@ -30,7 +32,7 @@ def attend(
     """
     if isinstance(mask, Texts):
         return mask.attend(partial(attend, scale=scale, dropout=dropout, kind=kind, softcap=softcap), q, k, v)
-    if softcap is None and not wanted(kind):
+    if softcap is None and not wanted(kind) and not (dropout and q.device.type == "cpu"):  # torch has no kernel there
         gqa = q.shape[1] != k.shape[1]
         return F.scaled_dot_product_attention(q, k, v, mask, dropout, scale=scale, enable_gqa=gqa)
     k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))  # (B,H,S,C)
@@ -39,7 +41,7 @@ def attend(
         scores = (scores / softcap).tanh() * softcap
     weights = masked_softmax(scores, mask)
     note(kind, weights)
-    return F.dropout(weights, dropout) @ v
+    return dropped(weights, dropout) @ v
 
 
 def masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
@@ -73,20 +75,25 @@ class Attention(Named):
                 f"those among {kv_heads or heads} heads of keys (num_key_value_heads)."
             )
         self.head_dim, self.scale, self.softcap, self.dropout = head_dim or dim // heads, scale, softcap, dropout
-        self.q_proj = nn.Linear(dim, heads * self.head_dim, bias=bias)
-        self.k_proj = nn.Linear(dim, (kv_heads or heads) * self.head_dim, bias=bias)
-        self.v_proj = nn.Linear(dim, (kv_heads or heads) * self.head_dim, bias=bias)
-        self.o_proj = nn.Linear(heads * self.head_dim, dim, bias=bias if out_bias is None else out_bias)
+        self.q_proj = Linear(dim, heads * self.head_dim, bias=bias)
+        self.k_proj = Linear(dim, (kv_heads or heads) * self.head_dim, bias=bias)
+        self.v_proj = Linear(dim, (kv_heads or heads) * self.head_dim, bias=bias)
+        self.o_proj = Linear(heads * self.head_dim, dim, bias=bias if out_bias is None else out_bias)
         self.q_norm, self.k_norm, self.out_dropout = q_norm, k_norm, out_dropout
 
     def forward(
-        self, x: Tensor, mask: Tensor | Texts | None, angles: Angles | None = None, cache: LayerCache | None = None
+        self,
+        x: Tensor,
+        mask: Tensor | Texts | None = None,
+        angles: Angles | None = None,
+        cache: LayerCache | None = None,
     ) -> Tensor:
-        q, k, v = self.split(self.q_proj(x)), self.split(self.k_proj(x)), self.split(self.v_proj(x))  # (B,H,T,C)
+        y = read(x, mask)  # what asks; all of x is asked
+        q, k, v = self.split(self.q_proj(y)), self.split(self.k_proj(x)), self.split(self.v_proj(x))  # (B,H,T,C)
         if self.q_norm is not None and self.k_norm is not None:
             q, k = self.q_norm(q), self.k_norm(k)
         if angles is not None:
-            q, k = rotate(q, angles), rotate(k, angles)
+            q, k = rotate(q, (read(angles[0], mask, dim=2), read(angles[1], mask, dim=2))), rotate(k, angles)
         if cache is not None:
             k, v = cache.update(k, v)
         return self.attend(q, k, v, mask)
@@ -95,7 +102,7 @@ class Attention(Named):
         dropout = self.dropout if self.training else 0.0
         x = attend(q, k, v, mask, scale=self.scale, dropout=dropout, kind=kind, softcap=self.softcap)
         x = self.o_proj(x.transpose(1, 2).flatten(2))  # (B,H,T,C) -> (B,T,H*C) -> (B,T,D)
-        return F.dropout(x, self.out_dropout) if self.training and self.out_dropout else x
+        return dropped(x, self.out_dropout, self.training)
 
     def split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)  # (B,T,H*C) -> (B,H,T,C)

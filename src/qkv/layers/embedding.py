@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from .dropout import Dropout
 from .published import Named
 
 
@@ -31,7 +32,7 @@ class Embeddings(Named):
         self.segment = tables if isinstance(tables, nn.Module) else None
         self.proj = proj or nn.Identity()
         self.norm = norm or nn.Identity()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, positions: Tensor | None = None, segments: Tensor | None = None) -> Tensor:
         """Token vectors (B,T,D), position ids, and segment ids, zeros if None, (B,T) -> (B,T,D)"""

@@ -1,9 +1,10 @@
 """Feed-forward networks and their activations."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import nearest, short
+from .dropout import dropout
+from .linear import Linear
 from .published import Named
 
 
@@ -55,12 +56,12 @@ class MLP(Named):
 
     def __init__(self, dim: int, hidden: int, act: str, *, bias: bool = True, dropout: float = 0.0):
         super().__init__()
-        self.up_proj = nn.Linear(dim, hidden, bias=bias)
-        self.down_proj = nn.Linear(hidden, dim, bias=bias)
+        self.up_proj = Linear(dim, hidden, bias=bias)
+        self.down_proj = Linear(hidden, dim, bias=bias)
         self.act, self.dropout = activation(act), dropout  # dropout between the two, as T5 has it
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.dropout(self.act(self.up_proj(x)), self.dropout, self.training))
+        return self.down_proj(dropout(self.act(self.up_proj(x)), self.dropout, self.training))
 
 
 class GatedMLP(MLP):
@@ -68,8 +69,8 @@ class GatedMLP(MLP):
 
     def __init__(self, dim: int, hidden: int, act: str, *, bias: bool = False, dropout: float = 0.0):
         super().__init__(dim, hidden, act, bias=bias, dropout=dropout)
-        self.gate_proj = nn.Linear(dim, hidden, bias=bias)
+        self.gate_proj = Linear(dim, hidden, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.act(self.gate_proj(x)) * self.up_proj(x)
-        return self.down_proj(F.dropout(x, self.dropout, self.training))
+        return self.down_proj(dropout(x, self.dropout, self.training))

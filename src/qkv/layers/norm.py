@@ -12,3 +12,10 @@ class RMSNorm1p(nn.RMSNorm):
 
     def reset_parameters(self) -> None:
         nn.init.zeros_(self.weight)
+
+
+class MapNorm(nn.LayerNorm):
+    """A layer norm of each place of a map: (B,D,h,w) -> (B,D,h,w)"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

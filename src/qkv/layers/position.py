@@ -36,3 +36,33 @@ class RelativeBias(nn.Embedding):
         ratio = torch.log(distance.clamp(min=1) / exact) / math.log(self.max_distance / exact)
         wide = (exact + (ratio * (buckets - exact)).long()).clamp(max=buckets - 1)
         return offset + torch.where(distance < exact, distance, wide)
+
+
+class GridBias(nn.Module):
+    """A number on the score of each head by how many rows and columns of a grid the key is from the query (Swin: Liu
+    et al., 2021, section 3.2).
+
+    Args:
+        grid: the largest, high and wide.
+        more: rows of the table for what is not in a grid.
+    """
+
+    def __init__(self, grid: tuple[int, int], heads: int, *, more: int = 0):
+        super().__init__()
+        self.grid = grid
+        self.table = nn.Parameter(torch.zeros((2 * grid[0] - 1) * (2 * grid[1] - 1) + more, heads))
+
+    def forward(self, grid: tuple[int, int]) -> Tensor:
+        """The bias of each of N queries on each key, (1,H,N,N), in a grid of h x w = N."""
+        return self.between(self.table, self.grid, grid)
+
+    @staticmethod
+    def between(table: Tensor, largest: tuple[int, int], grid: tuple[int, int]) -> Tensor:
+        """(rows,H), a row for each distance in the largest grid -> (1,H,N,N)"""
+        down, across = (torch.arange(side, device=table.device) for side in grid)
+        far, wide = down[:, None] - down + largest[0] - 1, across[:, None] - across + largest[1] - 1  # from 0
+        rows = far[:, None, :, None] * (2 * largest[1] - 1) + wide[:, None, :]  # (h,w,h,w): query, then key
+        return table[rows.flatten(0, 1).flatten(1)].permute(2, 0, 1)[None]
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.table)

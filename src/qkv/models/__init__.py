@@ -1,6 +1,6 @@
 """One file per family. FAMILIES says which file a config.json's model_type is in."""
 
-FAMILIES = {
+TEXT = {
     "albert": "albert",
     "bert": "bert",
     "big_bird": "big_bird",
@@ -35,3 +35,38 @@ FAMILIES = {
     "tapas": "tapas",
     "xlm-roberta": "xlm_roberta",
 }
+VISION = {
+    "beit": "beit",
+    "clip": "clip",
+    "clip_text_model": "clip",
+    "clip_vision_model": "clip",
+    "conditional_detr": "conditional_detr",
+    "convnext": "convnext",
+    "convnextv2": "convnextv2",
+    "data2vec-vision": "data2vec_vision",
+    "deformable_detr": "deformable_detr",
+    "deit": "deit",
+    "depth_anything": "depth_anything",
+    "detr": "detr",
+    "dinov2": "dinov2",
+    "dinov2_with_registers": "dinov2_with_registers",
+    "dpt": "dpt",
+    "mask2former": "mask2former",
+    "maskformer": "maskformer",
+    "owlvit": "owlvit",
+    "owlvit_text_model": "owlvit",
+    "owlvit_vision_model": "owlvit",
+    "resnet": "resnet",
+    "rt_detr": "rt_detr",
+    "rt_detr_resnet": "rt_detr_resnet",
+    "sam": "sam",
+    "sam_vision_model": "sam_vision",
+    "segformer": "segformer",
+    "siglip": "siglip",
+    "siglip_text_model": "siglip",
+    "siglip_vision_model": "siglip",
+    "swin": "swin",
+    "vit": "vit",
+    "yolos": "yolos",
+}
+FAMILIES = TEXT | VISION

@@ -4,20 +4,23 @@ Inside, weights have one set of names for all families (layers/__init__.py). At 
 names of its family: `named_parameters()`, `state_dict()`, `model.bert.encoder.layer[0]`, and the files it saves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import torch
 from torch import nn
 
+from ..adapters import Adaptable
 from ..backends.cpu import stack as _stack  # noqa: F401 (stacks of layers ask it first)
 from ..backends.quantize import bits_of, tie
 from ..backends.quantized import Quantized, QuantizedEmbedding
+from ..backends.tensor_parallel import whole_state
 from ..checkpoint import write_quantized, write_weights
 from ..config import Config
 from ..keymap import KeyMap, StateDict
 from ..layers.published import Named, name_parts
+from .recomputing import Recomputing
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -32,14 +35,24 @@ class Initialised(type):
     def __call__(cls: "type[_Model]", *args: Any, **kwargs: Any) -> "_Model":
         model: Any = type.__call__(cls, *args, **kwargs)
         if not any(parameter.is_meta for parameter in nn.Module.parameters(model)):
-            model.apply(model._init_weights)
+            for module, owner in owned(model):
+                if owner is model:  # a model inside has drawn its own
+                    model._init_weights(module)
         model.tie_weights()
         if model.base_model is model:
             name_parts(model)
         return model
 
 
-class PreTrainedModel(Named, metaclass=Initialised):
+def owned(module: nn.Module, model: Any = None) -> Iterator[tuple[nn.Module, Any]]:
+    """All modules of a model, those inside another first, each with the innermost model that holds it."""
+    model = module if isinstance(module, PreTrainedModel) else model
+    for child in module.children():
+        yield from owned(child, model)
+    yield module, model
+
+
+class PreTrainedModel(Recomputing, Adaptable, Named, metaclass=Initialised):
     """Base of all models. Subclasses give `config_class`, `keys` and the network."""
 
     config_class: ClassVar[type[Config]] = Config
@@ -68,9 +81,11 @@ class PreTrainedModel(Named, metaclass=Initialised):
                 precision is slow there; on an accelerator the file's.
             quantize: "int8" or "int4", so that the weights are never in memory as floats; see `qkv.quantize`.
             dequantize: of a folder that a quantised model was saved to, give a plain model.
+            tp_plan: "auto" for tensor parallelism under torchrun: a process gets some heads and units of each block.
             device_map (or device): "auto", "cpu", "cuda:0"...: the one device the model goes to.
             output_loading_info: also return {"missing_keys", "unexpected_keys", "mismatched_keys"}.
             ignore_mismatched_sizes: draw weights anew whose shape in the file is another.
+            adapter: if False, of a folder that also has an adapter_config.json, the model without the adapter.
             strict: if False, weights of the body that this family has no place for are left out silently.
             revision, subfolder, token, cache_dir, local_files_only, force_download: where and how to look.
             other keywords: fields of the config (num_labels=3) or arguments of the class.
@@ -97,9 +112,11 @@ class PreTrainedModel(Named, metaclass=Initialised):
         `safe_serialization=False` is accepted and ignored: only safetensors is ever written.
         """
         kwargs.pop("safe_serialization", None)
+        state = whole_state(self) if state_dict is None else state_dict
+        if state is None:  # the first of the processes that have parts of it writes
+            return
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        state = self.state_dict() if state_dict is None else state_dict
         shared = {self.keys.published_name(name) for name in self._shared()}
         shared |= {f"{name}.scale" for name in shared}
         state = {k: v for k, v in state.items() if k not in shared}
@@ -141,7 +158,7 @@ class PreTrainedModel(Named, metaclass=Initialised):
 
     def _init_weights(self, module: nn.Module) -> None:
         """Draw one module's own weights: normal with `initializer_range`, biases zero."""
-        if isinstance(module, nn.Linear | nn.Embedding | nn.Conv2d):
+        if isinstance(module, nn.Linear | nn.Embedding | nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(module.weight, std=self.config.initializer_range)
             bias = getattr(module, "bias", None)
             if bias is not None:

@@ -18,6 +18,7 @@ from ..heads import MultipleChoice, QuestionAnswering, SequenceClassifier, Token
 from ..heads.base import Scores
 from ..keymap import KeyMap
 from ..layers import MLP, Attention, attend
+from ..layers.dropout import Dropout
 from ..layers.masks import additive, padding_mask
 from ..layers.observe import note, observing, wanted
 from ..outputs import ModelOutput
@@ -223,7 +224,7 @@ class BigBirdModel(BertModel):
         c = config
         super().__init__(c, add_pooling_layer=False)
         self.set_attention_type(c.attention_type)
-        self.embed.proj, self.embed.dropout = nn.Dropout(c.hidden_dropout_prob), nn.Dropout(0.0)  # before the norm
+        self.embed.proj, self.embed.dropout = Dropout(c.hidden_dropout_prob), Dropout(0.0)  # before the norm
         self.pooler = Pooler(c.hidden_size, c.hidden_size) if add_pooling_layer else None
         for i, block in enumerate(self.layers):
             block.attn = BlockAttention(c, seed=i)

@@ -18,6 +18,7 @@ class CausalModel(BaseModel):
     """A family gives `embed`, `layers`, `norm` and perhaps `rope`, or `decode` if these are not all; `windows` if some
     layers look back only so far; `positions` if it counts its own way; `angles` if they differ by layer."""
 
+    caches = True
     segments_are_tokens: ClassVar[bool] = False  # whether segment ids are looked up in the table of tokens
 
     def forward(  # noqa: PLR0913 (the reference's signature)
@@ -87,7 +88,7 @@ class CausalModel(BaseModel):
 
     def _cache(self, given: Any, wanted: bool | None) -> Cache | None:
         if given is None:
-            given = DynamicCache(self.config) if (self.config.use_cache if wanted is None else wanted) else None
+            given = DynamicCache(self.config) if self.wants_cache(wanted) else None
         elif not isinstance(given, Cache):
             given = DynamicCache.from_legacy_cache(given)
         if given is not None and len(given) == 0:

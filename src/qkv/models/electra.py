@@ -54,8 +54,8 @@ class SummaryChoice(MultipleChoice):
         x, kind = body["last_hidden_state"], self.config.summary_type
         return self.first_dropout(x.mean(1) if kind == "mean" else x[:, 0 if kind == "first" else -1])
 
-    def reads_padding(self, inputs: Mapping[str, Any], targets: Mapping[str, Tensor]) -> bool:
-        return self.config.summary_type != "first"
+    def reads(self, inputs: Mapping[str, Any], targets: Mapping[str, Tensor]) -> Tensor | None:
+        return super().reads(inputs, targets) if self.config.summary_type == "first" else None
 
 
 class ReplacedTokens(TaskHead):

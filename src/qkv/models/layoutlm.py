@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from ..keymap import KeyMap
-from ..layers.boxes import BoxEmbeddings, boxes_or_zeros
+from ..layers.box_embeddings import BoxEmbeddings, boxes_or_zeros
 from ..layers.masks import spreading_mask
 from .bert import BertConfig, BertModel
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..heads import QuestionAnswering, SequenceClassifier, TokenClassifier
 from ..keymap import KeyMap, transposed
 from ..layers import RelativeBias
-from ..layers.boxes import SIDE, BoxEmbeddings, boxes_or_zeros
+from ..layers.box_embeddings import SIDE, BoxEmbeddings, boxes_or_zeros
 from ..layers.masks import additive, padding_mask
 from ..outputs import ModelOutput
 from .layoutlm import BOXES
@@ -123,6 +123,8 @@ class PageAnswering(QuestionAnswering):
 
 class WordClassifier(TokenClassifier):
     """a score for each label of each token of the text (labels: class indices (B,T), -100 where none is asked)."""
+
+    by_token = False  # tokens of the picture, which have states, have no scores
 
     def __init__(self, config: LayoutLMv3Config):
         super().__init__(config)

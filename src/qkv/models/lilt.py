@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..keymap import KeyMap
 from ..layers import MLP, Attention, Layers, PostNormBlock, attend
-from ..layers.boxes import BoxEmbeddings, boxes_or_zeros
+from ..layers.box_embeddings import BoxEmbeddings, boxes_or_zeros
 from ..layers.masks import spreading_mask
 from ..layers.observe import note
 from .bert import BertConfig
@@ -78,7 +78,7 @@ class SharedLayers(Layers):
     def forward(self, x: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:  # type: ignore[override]
         note("hidden_states", x)
         for block in self:
-            x, y = block(x, y, mask)
+            x, y = self.run(block, x, y, mask)
             note("hidden_states", x)
         return x
 

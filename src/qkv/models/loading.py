@@ -2,21 +2,26 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ..adapters import base_of, load_adapted
+from ..backends.cpu.library import returning_memory
+from ..backends.launch import launch
 from ..backends.packing import Codes
 from ..backends.quantized import Quantized
+from ..backends.tensor_parallel import split
 from ..config import Config
 from ..errors import nearest, short
 from ..generation.mixin import GenerationMixin
-from ..hub import Repo, open_with
-from .base import PreTrainedModel
+from ..hub import Repo, open_repo, split_options
+from .base import PreTrainedModel, owned
 from .few_bits import FewBits, to_ours
 from .placement import choose_device, choose_dtype
 
@@ -28,7 +33,7 @@ logger = logging.getLogger("qkv")
 ACCEPTED = ("low_cpu_mem_usage", "use_safetensors", "attn_implementation", "from_tf", "from_flax", "weights_only")
 
 
-MAX_LAYERS = 2000  # the deepest published models have some hundreds; building a million would take hours
+COUNT = "num_batches_tracked"
 
 
 @dataclass
@@ -48,7 +53,10 @@ def from_pretrained(
     cls: type[PreTrainedModel], name_or_path: Any, *, config: Config | None = None, **kwargs: Any
 ) -> Any:
     """`PreTrainedModel.from_pretrained`, where the arguments are described."""
-    repo, kwargs = open_with(name_or_path, kwargs)
+    where, kwargs = split_options(kwargs)
+    repo = open_repo(name_or_path, **where)
+    if kwargs.get("adapter", True) and (base := base_of(repo, where)) is not None:
+        return load_adapted(from_pretrained, cls, repo, base, config, **kwargs)
     options = Options.taken_from(kwargs)
     if config is None:
         config = cls.config_class.from_pretrained(repo)
@@ -70,6 +78,9 @@ class Options:
     complete: bool = False  # whether nothing may be drawn, as in a pipeline: a missing head is an error
     quantize: str | None = None
     dequantize: bool = False
+    brought: frozenset[str] = frozenset()  # published names of weights that an adapter has, which is loaded next
+    adapter: bool = True
+    tp_plan: Any = None
 
     @classmethod
     def taken_from(cls, kwargs: dict[str, Any]) -> "Options":
@@ -77,7 +88,7 @@ class Options:
             kwargs.pop(name, None)
         old, new = kwargs.pop("torch_dtype", None), kwargs.pop("dtype", None)
         device, placed = kwargs.pop("device_map", None), kwargs.pop("device", None)
-        rest = ("output_loading_info", "ignore_mismatched_sizes", "strict", "complete", "quantize", "dequantize")
+        rest = [each.name for each in fields(cls) if each.name not in ("dtype", "device")]
         known = {name: kwargs.pop(name) for name in rest if name in kwargs}
         return cls(dtype=new if new is not None else old, device=placed if placed is not None else device, **known)
 
@@ -92,7 +103,9 @@ def load(
     model = _skeleton(cls, config, kwargs)
     few.prepare(model)
     dtype = choose_dtype(options.dtype, config, device)
-    info = _fill(model, few, repo, dtype)
+    with nullcontext() if few.how is None else returning_memory():
+        info = _fill(model, few, repo, dtype)
+    info.missing = {name: public for name, public in info.missing.items() if public not in options.brought}
     if options.complete:
         _leave_out(model, info)
     _judge(model, info, repo, options)
@@ -102,7 +115,10 @@ def load(
     few.finish(model, dtype or torch.get_default_dtype())
     if isinstance(model, GenerationMixin):
         model.generation_config = generation_defaults(repo, config)
-    return model.to(device).eval(), info
+    model = model.to(device).eval()
+    if options.tp_plan is not None and launch(use_cpu=device.type == "cpu"):
+        split(model, dist.group.WORLD)
+    return model, info
 
 
 def generation_defaults(repo: Repo, config: Config) -> "GenerationConfig":
@@ -115,21 +131,17 @@ def generation_defaults(repo: Repo, config: Config) -> "GenerationConfig":
 
 def _skeleton(cls: type[PreTrainedModel], config: Config, kwargs: dict[str, Any]) -> PreTrainedModel:
     """The network without memory behind its weights."""
-    for name in config._fields:
-        count = getattr(config, name) if name.endswith("_layers") else None
-        if isinstance(count, int) and count > MAX_LAYERS:
-            raise ValueError(f"config.json describes an impossible network: {name} is above {MAX_LAYERS}.")
     try:
         with torch.device("meta"), _NoInitialisers():
             return cls(config, **kwargs)
     except TypeError as error:
         if not kwargs:
-            raise
+            raise ValueError(f"config.json describes an impossible network: {short(str(error), 160)}") from None
         raise TypeError(
             f"{cls.__name__}.from_pretrained() knows no argument {short(next(iter(kwargs)))} ({error}); "
             f"the nearest fields of its config are {nearest(next(iter(kwargs)), [*config._fields, 'num_labels'])}."
         ) from None
-    except (RuntimeError, ZeroDivisionError, OverflowError) as error:
+    except (RuntimeError, ArithmeticError, LookupError, AttributeError) as error:
         raise ValueError(f"config.json describes an impossible network: {short(str(error), 160)}") from None
 
 
@@ -163,6 +175,8 @@ def _fill(model: PreTrainedModel, few: FewBits, repo: Repo, dtype: torch.dtype |
             info.unexpected.append(key)
     shared = _untie_different(model)
     absent = [name for name, p in nn.Module.named_parameters(model, remove_duplicate=False) if p.is_meta]
+    kept = nn.Module.state_dict(model).items()  # with statistics of norms; how many batches they are of, few files say
+    absent += [name for name, x in kept if x.is_meta and name not in absent and not name.endswith(COUNT)]
     info.missing = {name: model.keys.published_name(name) for name in absent if name not in shared}
     return info
 
@@ -197,7 +211,8 @@ def _place(model: PreTrainedModel, name: str, tensor: Tensor) -> None:
     owner = model.get_submodule(module)
     tensor = tensor.float() if isinstance(owner, Quantized) else tensor  # its bias
     if leaf in owner._parameters:
-        owner._parameters[leaf] = nn.Parameter(tensor.contiguous(), requires_grad=tensor.is_floating_point())
+        trained = tensor.is_floating_point() and owner.get_parameter(leaf).requires_grad  # not of a frozen backbone
+        owner._parameters[leaf] = nn.Parameter(tensor.contiguous(), requires_grad=trained)
     else:
         owner._buffers[leaf] = tensor
 
@@ -241,12 +256,15 @@ def _remedy(body: list[str], info: LoadingInfo) -> str:
 
 def _draw_missing(model: PreTrainedModel, dtype: torch.dtype) -> None:
     """Draw the weights that the file did not have, and only those."""
-    for module in model.modules():
+    for module, owner in owned(model):
+        for name, buffer in module._buffers.items():
+            if name == COUNT and buffer is not None and buffer.is_meta:
+                module._buffers[name] = torch.zeros((), dtype=torch.long)
         own = module._parameters
         if not any(p is not None and p.is_meta for p in own.values()):
             continue
         with _without_loaded(module, dtype):
-            model._init_weights(module)
+            owner._init_weights(module)
 
 
 @contextmanager

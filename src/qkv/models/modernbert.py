@@ -101,6 +101,9 @@ class PreparedClassifier(Prepared, SequenceClassifier):
             raise ValueError(f"config.classifier_pooling must be 'cls' or 'mean', got {config.classifier_pooling!r}.")
         self.mean = config.classifier_pooling == "mean"
 
+    def reads(self, inputs: Mapping[str, Any], targets: Mapping[str, Tensor]) -> Tensor | None:
+        return TaskHead.reads(self, inputs, targets) if self.mean else super().reads(inputs, targets)
+
     def forward(self, body: ModelOutput, inputs: Mapping[str, Any]) -> Tensor:
         x = self.summary(body, inputs.get("input_ids"), inputs.get("attention_mask"))
         return self.out(self.dropout(self.prepare(x)))

@@ -14,6 +14,8 @@ from .text import check_inputs, look_up, observed, wished
 class Seq2SeqModel(BaseModel):
     """A family gives `encode` and `decode`."""
 
+    caches = True
+
     def forward(  # noqa: PLR0913 (the reference's signature)
         self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
         decoder_input_ids: Tensor | None = None, decoder_attention_mask: Tensor | None = None, *,
@@ -85,7 +87,7 @@ class Seq2SeqModel(BaseModel):
         return self.config.num_hidden_layers if count is None else count
 
     def _cache(self, given: EncoderDecoderCache | None, wanted: bool | None) -> EncoderDecoderCache | None:
-        if given is None and (self.config.use_cache if wanted is None else wanted):
+        if given is None and self.wants_cache(wanted):
             given = EncoderDecoderCache(DynamicCache(), DynamicCache())
         if given is not None and not isinstance(given, EncoderDecoderCache):
             raise ValueError("past_key_values of an encoder-decoder must be an EncoderDecoderCache of two caches.")
@@ -119,6 +121,7 @@ class Seq2SeqTaskModel(TaskModel):
 
     def complete(self, inputs: dict[str, Any], targets: dict[str, Tensor]) -> dict[str, Any]:
         """The decoder reads the labels, or the text itself for a head on whole texts, one step behind."""
+        inputs = super().complete(inputs, targets)
         if inputs.keys() & {"decoder_input_ids", "decoder_inputs_embeds"}:
             return inputs
         ids = inputs["input_ids"]

@@ -12,6 +12,7 @@ just called, or where little of what it gives is kept. One input may become seve
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import islice
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,6 +34,7 @@ class Options:
     """What a call can set, with defaults; a task's file adds its own fields."""
 
     counts: ClassVar[tuple[str, ...]] = ("batch_size",)  # fields that must be positive
+    between: ClassVar[dict[str, tuple[float, float]]] = {}  # fields that must be numbers from one to another
 
     batch_size: int | None = None  # rows of a batch at most; a token budget decides if None
     num_workers: int = 0  # accepted for compatibility: tokenization already runs in threads
@@ -42,6 +44,14 @@ class Options:
             value = getattr(self, name)
             if value not in (None, "") and not (hasattr(value, "__index__") and value >= 1):
                 raise ValueError(f"{name}={short(value)} must be a whole number, at least 1, or None.")
+        for name, (least, most) in self.between.items():
+            value = getattr(self, name)
+            if value is None and getattr(type(self), name) is None:
+                continue
+            whole = isinstance(getattr(type(self), name), int)  # as its default is
+            if not isinstance(value, Integral if whole else Real) or not least <= value <= most:  # type: ignore[operator]
+                kind = "whole number" if whole else "number"
+                raise ValueError(f"{name}={short(value)} must be a {kind} from {least:g} to {most:g}.")
 
 
 class Pipeline:
@@ -55,7 +65,8 @@ class Pipeline:
     task: ClassVar[str] = ""
     options_class: ClassVar[type[Options]] = Options
     needs: ClassVar[tuple[str, ...]] = ("logits",)  # what `read` gets of the model's output
-    takes: ClassVar[tuple[str, ...]] = ()  # what it is made of beside a model and a tokenizer
+    reads: ClassVar[tuple[str, ...]] = ("tokenizer",)  # what it cannot do without beside a model: see READERS
+    takes: ClassVar[tuple[str, ...]] = ()  # what it may be made of beside these
     keeps: ClassVar[tuple[str, ...]] = ()  # names in a row that are not for the model
 
     @classmethod
@@ -137,8 +148,7 @@ class Pipeline:
     def _forward(self, rows: list[Row], options: Any) -> list[Any]:
         """What is kept of each row, computed in batches of similar length."""
         kept: list[Any] = [None] * len(rows)
-        lengths = [len(row["input_ids"]) for row in rows]
-        for batch in batches(lengths, rows=options.batch_size, padded=self.tokenizer.pad_token_id is not None):
+        for batch in self.batched(rows, options):
             chosen = [rows[i] for i in batch]
             inputs = {name: tensor.to(self.model.device) for name, tensor in self.collate(chosen).items()}
             with steady(padding=False):
@@ -148,6 +158,11 @@ class Pipeline:
                 output = {name: tensor[place] for name, tensor in tensors.items()}
                 kept[i] = self.read(output, rows[i], options)
         return kept
+
+    def batched(self, rows: list[Row], options: Any) -> list[list[int]]:
+        """The row numbers of each batch."""
+        lengths = [len(row["input_ids"]) for row in rows]
+        return batches(lengths, rows=options.batch_size, padded=self.tokenizer.pad_token_id is not None)
 
     def collate(self, rows: list[Row]) -> Mapping[str, torch.Tensor]:
         """The model's inputs, (B,T) or more, from rows, whose lists are padded to the longest."""
@@ -179,9 +194,9 @@ class Pipeline:
         return limit if table is None else min(limit, table)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the model and its tokenizer into one folder."""
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        """Write the model and what reads its inputs into one folder."""
+        for part in (self.model, *(getattr(self, name) for name in self.reads)):
+            part.save_pretrained(folder)
 
     def __repr__(self) -> str:
         return (

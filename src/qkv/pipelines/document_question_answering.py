@@ -101,7 +101,8 @@ class DocumentQuestionAnsweringPipeline(Pipeline):
     def opened(cls, repo: Any) -> tuple[Any, dict[str, Any]]:
         if not any(repo.file(name) for name in ("preprocessor_config.json", "processor_config.json")):
             return repo, {}
-        from ..preprocessing.image_processor import load_image_processor, stored
+        from ..preprocessing.image_processor import stored
+        from ..preprocessing.images.table import load_image_processor
 
         return repo, {} if stored(repo) is None else {"image_processor": load_image_processor(repo)}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import auto
+from ..adapters import reader_home
 from ..config import Config
 from ..errors import nearest, short
 from ..hub import Repo, is_cached, open_repo, split_options
@@ -56,6 +57,40 @@ TASKS = {
         "AutoModelForTableQuestionAnswering",
         "google/tapas-base-finetuned-wtq",
     ),
+    "image-classification": Task(
+        "image_classification",
+        "ImageClassificationPipeline",
+        "AutoModelForImageClassification",
+        "google/vit-base-patch16-224",
+    ),
+    "image-feature-extraction": Task(
+        "image_feature_extraction",
+        "ImageFeatureExtractionPipeline",
+        "AutoModel",
+        "google/vit-base-patch16-224",
+        implied=False,
+    ),
+    "image-segmentation": Task(
+        "image_segmentation",
+        "ImageSegmentationPipeline",
+        "AutoModelForImageSegmentation",
+        "facebook/detr-resnet-50-panoptic",
+    ),
+    "zero-shot-object-detection": Task(
+        "zero_shot_object_detection",
+        "ZeroShotObjectDetectionPipeline",
+        "AutoModelForZeroShotObjectDetection",
+        "google/owlvit-base-patch32",
+    ),
+    "object-detection": Task(
+        "object_detection", "ObjectDetectionPipeline", "AutoModelForObjectDetection", "facebook/detr-resnet-50"
+    ),
+    "depth-estimation": Task(
+        "depth_estimation", "DepthEstimationPipeline", "AutoModelForDepthEstimation", "Intel/dpt-large"
+    ),
+    "mask-generation": Task(
+        "mask_generation", "MaskGenerationPipeline", "AutoModelForMaskGeneration", "facebook/sam-vit-huge"
+    ),
     "text-generation": Task(
         "text_generation", "TextGenerationPipeline", "AutoModelForCausalLM", "openai-community/gpt2"
     ),
@@ -73,6 +108,12 @@ TASKS = {
         "facebook/bart-large-mnli",
         instead="MoritzLaurer/DeBERTa-v3-base-mnli-fever-anli",
         implied=False,
+    ),
+    "zero-shot-image-classification": Task(
+        "zero_shot_image_classification",
+        "ZeroShotImageClassificationPipeline",
+        "AutoModelForZeroShotImageClassification",
+        "openai/clip-vit-base-patch32",
     ),
     "feature-extraction": Task(
         "feature_extraction", "FeatureExtractionPipeline", "AutoModel", "distilbert/distilbert-base-cased"
@@ -106,11 +147,13 @@ _FIELD = (
 FIELD = frozenset(_FIELD.split())
 ASSETS = Path(__file__).parent.parent / "assets"
 MODEL_ARGUMENTS = ("dtype", "torch_dtype", "device_map", "quantize", "dequantize")
-UNUSED = ("framework", "use_fast", "feature_extractor", "image_processor", "processor", "pipeline_class")
+UNUSED = ("framework", "use_fast", "pipeline_class")
+READERS = {"tokenizer": "AutoTokenizer", "image_processor": "AutoImageProcessor"}
 
 
-def pipeline(
-    task: str | None = None, model: Any = None, config: Any = None, tokenizer: Any = None, *, device: Any = None,
+def pipeline(  # noqa: PLR0913 (the field's signature)
+    task: str | None = None, model: Any = None, config: Any = None, tokenizer: Any = None,
+    feature_extractor: Any = None, image_processor: Any = None, *, processor: Any = None, device: Any = None,
     model_kwargs: dict[str, Any] | None = None, **options: Any,
 ) -> Pipeline:  # fmt: skip
     """A ready-made path from raw input to results.
@@ -118,7 +161,8 @@ def pipeline(
     Args:
         task: a key of TASKS or ALIASES, such as "sentiment-analysis"; read from the model if None.
         model: a folder, a name on the Hub, or a loaded model; the task's default if None.
-        config, tokenizer: as names or objects, if not the model's own.
+        config, tokenizer, image_processor (or feature_extractor), processor: as names or objects, if not the model's
+            own.
         device: -1 or "cpu", 0 or "cuda:0", a torch.device, "auto"; CPU if None.
         model_kwargs: passed to from_pretrained.
         options: revision, token, cache_dir, local_files_only, dtype, device_map, quantize ("int8" or "int4"),
@@ -131,7 +175,10 @@ def pipeline(
     if model is None and task is None:
         raise ValueError(f"name a task or a model, such as pipeline('sentiment-analysis'). Tasks: {_names()}.")
     name = find_task(task) if task is not None else _task_of(model, config, where)
-    for unused in set(UNUSED) - set(_pipeline_class(name).takes):
+    cls = _pipeline_class(name)
+    given = {"tokenizer": tokenizer, "image_processor": image_processor or feature_extractor}
+    given = {part: one if one is not None else getattr(processor, part, None) for part, one in given.items()}
+    for unused in UNUSED:
         options.pop(unused, None)
     if isinstance(model, PreTrainedModel) and loading.get("quantize") is not None:
         raise ValueError(
@@ -140,15 +187,16 @@ def pipeline(
     if not isinstance(model, PreTrainedModel):
         instead = TASKS[name].instead if model is None else ""
         repo = default_repo(name, where) if model is None else open_repo(model, **where)
-        repo, found = _pipeline_class(name).opened(repo)
+        repo, found = cls.opened(repo)
         options = found | options
-        tokenizer = repo if tokenizer is None else tokenizer
+        home = reader_home(repo, where)
+        given = {part: home if one is None and part in cls.reads else one for part, one in given.items()}
         config = auto.AutoConfig.from_pretrained(config, **where) if isinstance(config, str | Path) else config
-        cls = getattr(auto, TASKS[name].model)
+        auto_model = getattr(auto, TASKS[name].model)
         try:
             config = config or auto.AutoConfig.from_pretrained(repo)
             _same_head(repo, config.architectures or [], name)
-            model = cls.from_pretrained(repo, config=config, device=device, complete=True, **loading)
+            model = auto_model.from_pretrained(repo, config=config, device=device, complete=True, **loading)
         except ValueError as error:
             if not instead:
                 raise
@@ -156,13 +204,21 @@ def pipeline(
     suffixes = getattr(auto, TASKS[name].model).suffix
     if not any(cls.__name__.endswith(suffixes) for cls in type(model).__mro__):
         raise ValueError(f"{type(model).__name__} has no head for {name}; load it with {TASKS[name].model}.")
-    if tokenizer is None:
-        raise ValueError(
-            "a loaded model needs its tokenizer beside it: pipeline(task, model=model, tokenizer=tokenizer)."
-        )
-    if isinstance(tokenizer, str | Path | Repo):
-        tokenizer = auto.AutoTokenizer.from_pretrained(tokenizer, **where)
-    return _pipeline_class(name)(model, tokenizer, device=device, **options)
+    if name == "feature-extraction" and getattr(model.base_model, "main_input_name", "") == "pixel_values":
+        raise ValueError(f"{type(model).__name__} reads pictures; its task is 'image-feature-extraction'.")
+    return cls(model, device=device, **_parts(cls, given, where), **options)
+
+
+def _parts(cls: type[Pipeline], given: dict[str, Any], where: dict[str, Any]) -> dict[str, Any]:
+    """What a pipeline is made of beside a model, loaded. Raises: ValueError for what is missing."""
+    missing = next((part for part in cls.reads if given[part] is None), None)
+    if missing is not None:
+        raise ValueError(f"a loaded model needs its {missing} beside it: pipeline(task, model=model, {missing}=…).")
+    wanted = {part: given[part] for part in (*cls.reads, *cls.takes) if given[part] is not None}
+    return {
+        part: getattr(auto, READERS[part]).from_pretrained(one, **where) if isinstance(one, str | Path | Repo) else one
+        for part, one in wanted.items()
+    }
 
 
 def _same_head(repo: Repo, names: list[Any], task: str) -> None:
@@ -216,7 +272,8 @@ def _task_of(model: Any, config: Any, where: dict[str, Any]) -> str:
         config = auto.AutoConfig.from_pretrained(model if config is None else config, **where)
     names = [str(name) for name in config.architectures or []]
     if tasks := tasks_of(names):
-        return tasks[0]
+        pictures = getattr(auto.body_class(config.model_type), "main_input_name", "") == "pixel_values"
+        return "image-feature-extraction" if pictures and tasks[0] == "feature-extraction" else tasks[0]
     raise ValueError(f"the config names {short(names)}, which does no task of qkv's; name one: {_names()}.")
 
 

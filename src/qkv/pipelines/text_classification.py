@@ -5,11 +5,10 @@ from typing import Any
 
 import torch
 
-from ..errors import nearest, short
+from ..errors import short
 from .base import Row
+from .scoring import labelled, score_function
 from .texts import Pair, TextOptions, TextPipeline
-
-FUNCTIONS = {"sigmoid": torch.sigmoid, "softmax": lambda x: x.softmax(-1), "none": lambda x: x}
 
 
 @dataclass(frozen=True)
@@ -51,27 +50,13 @@ class TextClassificationPipeline(TextPipeline):
         return [[row] for row in self.encode([_text_and_pair(item) for item in inputs], options)]
 
     def postprocess(self, outputs: list[dict[str, torch.Tensor]], options: Any) -> Any:
-        scores = self._function(options.function_to_apply)(outputs[0]["logits"]).tolist()
-        labels = self.model.config.id2label or {i: f"LABEL_{i}" for i in range(len(scores))}
-        results = [{"label": labels.get(i, f"LABEL_{i}"), "score": score} for i, score in enumerate(scores)]
+        config = self.model.config
+        scores = score_function(config, options.function_to_apply)(outputs[0]["logits"])
+        results = labelled(config, scores.tolist())
         if options.return_all_scores:
             return results
         results.sort(key=lambda result: result["score"], reverse=True)
         return results[0] if options.top_k == "" else results[: options.top_k]
-
-    def _function(self, name: str | None) -> Any:
-        config = self.model.config
-        if name is None and config.problem_type == "regression":
-            name = "none"
-        elif name is None:
-            name = (
-                "sigmoid"
-                if config.problem_type == "multi_label_classification" or config.num_labels == 1
-                else "softmax"
-            )
-        if str(name).lower() not in FUNCTIONS:
-            raise ValueError(f"function_to_apply={short(name)} is unknown; the nearest are {nearest(name, FUNCTIONS)}.")
-        return FUNCTIONS[str(name).lower()]
 
 
 def _text_and_pair(item: Any) -> Pair:

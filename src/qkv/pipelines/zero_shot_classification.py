@@ -1,15 +1,14 @@
 """zero-shot-classification: labels that nobody trained for, scored by a model that knows what follows from a text."""
 
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from string import Formatter
 from typing import Any
 
 import torch
 
 from ..errors import short
 from .base import Row
+from .candidates import candidates, hypothesis
 from .texts import TextOptions, TextPipeline
 
 TEMPLATE = "This example is {}."
@@ -84,7 +83,7 @@ class ZeroShotClassificationPipeline(TextPipeline):
         several = chosen.multi_label if chosen.multi_class is None else chosen.multi_class
         template = TEMPLATE if chosen.hypothesis_template is None else chosen.hypothesis_template
         hypothesis("", template)  # raises if it has no place for a label
-        labels = _labels(chosen.candidate_labels)
+        labels = candidates(chosen.candidate_labels, self.task)
         return replace(chosen, candidate_labels=labels, multi_label=several, hypothesis_template=template)
 
     def window(self, options: Options) -> int:
@@ -132,39 +131,3 @@ class ZeroShotClassificationPipeline(TextPipeline):
             "labels": [options.candidate_labels[i] for i in order],
             "scores": scores[order].tolist(),
         }
-
-
-def _labels(given: Any) -> list[str]:
-    """Raises: TypeError or ValueError for anything but at least one label, none of which is empty."""
-    labels = given
-    if isinstance(given, str):
-        labels = [label.strip() for label in given.split(",") if label.strip()]
-    how = "candidate_labels=['sports', 'politics'], or 'sports, politics'"
-    if labels is None or not isinstance(labels, Iterable):
-        raise TypeError(f"zero-shot-classification needs labels, got {short(given)}: pass {how}.")
-    labels = list(labels)
-    if wrong := [label for label in labels if not isinstance(label, str)]:
-        raise TypeError(f"candidate_labels holds {short(wrong[0])} ({type(wrong[0]).__name__}): pass {how}.")
-    if not labels or not all(label.strip() for label in labels):
-        raise ValueError(f"candidate_labels={short(given)} has {'an empty' if labels else 'no'} label: pass {how}.")
-    return labels
-
-
-def hypothesis(label: str, template: str) -> str:
-    """The template with the label in the place of {} or {0}. The label is not read as a template.
-
-    Raises: TypeError or ValueError for a template without such a place, or with other things in braces.
-    """
-    if not isinstance(template, str):
-        raise TypeError(f"hypothesis_template={short(template)} must be a string, such as {TEMPLATE!r}.")
-    try:
-        parts = [(text, name, spec or how) for text, name, spec, how in Formatter().parse(template)]
-    except ValueError:
-        parts = []
-    names = {name for _, name, _ in parts if name is not None}
-    if not names or names - {"", "0"} or any(more for _, _, more in parts):
-        raise ValueError(
-            f"hypothesis_template={short(template)} must have {{}} where the label goes, such as {TEMPLATE!r}; write "
-            f"{{{{ and }}}} for braces that are text."
-        )
-    return "".join(text + ("" if name is None else label) for text, name, _ in parts)

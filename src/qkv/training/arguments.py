@@ -1,51 +1,25 @@
 """TrainingArguments: everything a run is told, in both generations of spelling."""
 
+import contextlib
 import json
 import logging
 import math
-from dataclasses import asdict, dataclass, field, fields
+import os
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..errors import nearest, short
+from .argument_names import CHOICES, OPTIONAL, RANGES, Spelled, check_ranges
+from .distributed.arguments import ProcessArguments
 
 logger = logging.getLogger("qkv")
-WHEN = ("no", "steps", "epoch")
-# Older names, and newer ones, of fields.
-SPELLINGS = {
-    "evaluation_strategy": "eval_strategy",
-    "no_cuda": "use_cpu",
-    "per_gpu_train_batch_size": "per_device_train_batch_size",
-    "per_gpu_eval_batch_size": "per_device_eval_batch_size",
-    "activation_checkpointing": "gradient_checkpointing",
-    "push_to_hub_model_id": "hub_model_id",
-    "push_to_hub_token": "hub_token",
-}
-# Accepted, and of no effect here: safetensors is always written, logs are always kept as JSON lines, and so on.
-_IGNORED = """
-    overwrite_output_dir save_safetensors logging_dir log_level log_level_replica log_on_each_node
-    logging_nan_inf_filter half_precision_backend fp16_backend fp16_opt_level dataloader_pin_memory
-    dataloader_persistent_workers dataloader_prefetch_factor ddp_backend ddp_find_unused_parameters
-    ddp_bucket_cap_mb ddp_timeout local_rank tf32 jit_mode_eval use_ipex tpu_num_cores tpu_metrics_debug
-    torchdynamo ray_scope average_tokens_across_devices skip_memory_metrics
-    restore_callback_states_from_checkpoint use_mps_device accelerator_config eval_do_concat_batches
-    eval_use_gather_object include_inputs_for_metrics torch_empty_cache_steps gradient_checkpointing_kwargs
-    report_to project trackio_space_id mp_parameters past_index eval_accumulation_steps
-    save_on_each_node liger_kernel_config debug
-"""
-IGNORED = frozenset(_IGNORED.split())
-
-# Fields that are known, and not built yet: a run that asked for them would not be what was asked for.
-LATER = (
-    "gradient_checkpointing", "neftune_noise_alpha", "torch_compile", "bf16_full_eval", "fp16_full_eval",
-    "include_for_metrics", "full_determinism", "auto_find_batch_size", "use_liger_kernel",
-)  # fmt: skip
 
 
 @dataclass
-class TrainingArguments:
+class TrainingArguments(ProcessArguments, metaclass=Spelled):
     """What a run is told. Names, defaults and meanings are those of the field; an unknown name is a TypeError.
 
     Steps are steps of the optimiser. The number of them is `max_steps`, or follows from `num_train_epochs`.
@@ -57,6 +31,7 @@ class TrainingArguments:
     do_train: bool = False
     do_eval: bool = False
     do_predict: bool = False
+    dry_run: bool = False  # train() tries each part once and prints what the run would cost
 
     per_device_train_batch_size: int = 8
     per_device_eval_batch_size: int = 8
@@ -80,7 +55,9 @@ class TrainingArguments:
     warmup_ratio: float = 0.0
     label_smoothing_factor: float = 0.0
     neftune_noise_alpha: float | None = None
-    gradient_checkpointing: bool = False
+    weight_average: float | None = None  # decay of a running mean of the weights, which is evaluated and saved
+    gradient_checkpointing: bool = False  # less memory for a forward pass more
+    gradient_checkpointing_kwargs: dict[str, Any] | None = None
 
     eval_strategy: str = "no"
     eval_steps: float | None = None  # logging_steps if None; below 1 a part of all steps
@@ -88,14 +65,19 @@ class TrainingArguments:
     eval_on_start: bool = False
     prediction_loss_only: bool = False
     batch_eval_metrics: bool = False
-    include_for_metrics: list[str] = field(default_factory=list)
+    include_for_metrics: list[str] = field(default_factory=list)  # "inputs", "loss"
+    include_inputs_for_metrics: bool = False
+    eval_do_concat_batches: bool = True
 
     logging_strategy: str = "steps"
     logging_steps: float = 500
     logging_first_step: bool = False
     disable_tqdm: bool | None = None
+    report_to: str | list[str] | None = "none"  # "tensorboard", "wandb", "mlflow", several, or "all" installed
+    logging_dir: str | None = None  # of TensorBoard
     run_name: str | None = None
-    include_num_input_tokens_seen: bool = False
+    include_num_input_tokens_seen: bool | str = "no"  # or "all", which is True, and "non_padding"
+    log_level: str = "passive"  # as it is; or "debug", "info", "warning", "error", "critical"
 
     save_strategy: str = "steps"  # or "epoch", "best", "no"
     save_steps: float = 500
@@ -106,6 +88,7 @@ class TrainingArguments:
     greater_is_better: bool | None = None
     resume_from_checkpoint: str | bool | None = None
     ignore_data_skip: bool = False
+    enable_jit_checkpoint: bool = False  # SIGTERM saves one before it ends the run
 
     dataloader_num_workers: int = 0
     dataloader_drop_last: bool = False
@@ -119,59 +102,47 @@ class TrainingArguments:
     fp16: bool = False
     bf16_full_eval: bool = False
     fp16_full_eval: bool = False
+    tf32: bool | None = None  # on CUDA
     use_cpu: bool = False
     torch_compile: bool = False
+    torch_compile_backend: str | None = None  # either of these two turns it on
+    torch_compile_mode: str | None = None
     full_determinism: bool = False
     auto_find_batch_size: bool = False
-    use_liger_kernel: bool = False
 
     push_to_hub: bool = False
     hub_model_id: str | None = None
     hub_strategy: str = "every_save"
     hub_token: str | None = None
-    hub_private_repo: bool | None = None
+    hub_private_repo: bool | None = None  # private unless False
+    hub_always_push: bool = False  # wait for what is still being sent, rather than leave a save out
+    hub_revision: str | None = None
 
-    def __init__(self, output_dir: str | None = "trainer_output", **given: Any):
-        known = {each.name: each for each in fields(self)}
-        for name, each in known.items():
-            default = each.default_factory() if callable(each.default_factory) else each.default
-            setattr(self, name, default)
-        self.output_dir = output_dir
-        for spelling, value in given.items():
-            name = SPELLINGS.get(spelling, spelling)
-            if name in known:
-                setattr(self, name, value)
-            elif name not in IGNORED:
-                near = nearest(name, [*known, *SPELLINGS])
-                raise TypeError(f"TrainingArguments has no argument {short(spelling)}; the nearest are {near}.")
-        if given.get("report_to") not in (None, "none", "all", [], ["none"]):
-            logger.warning(
-                "report_to=%s: qkv does not report there yet; %s has every log. Pass report_to='none' to end this.",
-                short(given["report_to"]), f"{self.output_dir}/log.jsonl",
-            )  # fmt: skip
-        self._settle()
-
-    def _settle(self) -> None:
-        self._choose("eval_strategy", WHEN)
-        self._choose("logging_strategy", WHEN)
-        self._choose("save_strategy", (*WHEN, "best"))
-        self._choose("train_sampling_strategy", ("random", "sequential", "group_by_length"))
+    def __post_init__(self) -> None:
+        self.settle_processes()
+        seen = self.include_num_input_tokens_seen
+        self.include_num_input_tokens_seen = ("no", "all")[seen] if isinstance(seen, bool) else seen
+        for name, values in CHOICES.items():
+            self._choose(name, values)
         self.lr_scheduler_type = str(getattr(self.lr_scheduler_type, "value", self.lr_scheduler_type))
         self.optim = str(getattr(self.optim, "value", self.optim))
-        for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}={short(value)} must be a number of at least 1.")
-        later = next((name for name in LATER if getattr(self, name)), None)
-        if later is not None:
-            raise ValueError(f"{later}={short(getattr(self, later))} is not in qkv yet. Leave it out.")
-        if self.fp16 and self.bf16:
-            raise ValueError("fp16=True and bf16=True exclude each other; choose one.")
+        if not isinstance(self.output_dir, str | os.PathLike | None):
+            raise TypeError(f"output_dir={short(self.output_dir)} must be the name of a folder.")
+        check_ranges(self, RANGES, OPTIONAL)
+        self._read_json("lr_scheduler_kwargs")
+        self._read_json("gradient_checkpointing_kwargs")
+        self.lr_scheduler_kwargs = self.lr_scheduler_kwargs or {}
+        self._check_precision()
+        self.include_for_metrics = [*self.include_for_metrics, *["inputs"] * self.include_inputs_for_metrics]
+        for name in self.include_for_metrics:
+            if name not in ("inputs", "loss"):
+                raise ValueError(f"include_for_metrics={short(name)} is unknown; give 'inputs', 'loss' or both.")
+        self.label_names = [self.label_names] if isinstance(self.label_names, str) else self.label_names
+        self.torch_compile = bool(self.torch_compile or self.torch_compile_backend or self.torch_compile_mode)
         if self.group_by_length:
             self.train_sampling_strategy = "group_by_length"
-        self.eval_steps = self.logging_steps if self.eval_steps is None else self.eval_steps
-        if self.fp16 and (self.use_cpu or not torch.cuda.is_available()):
-            raise ValueError("fp16=True needs a CUDA device; on a CPU train in float32, or with bf16=True.")
+        self.eval_steps = self.eval_steps or self.logging_steps
+        self._check_events()
         if self.load_best_model_at_end:
             self._check_best()
         if self.metric_for_best_model is None and (self.load_best_model_at_end or self.save_strategy == "best"):
@@ -185,6 +156,38 @@ class TrainingArguments:
         if value not in values:
             raise ValueError(f"{name}={short(value)} is unknown; the nearest are {nearest(value, values)}.")
         setattr(self, name, value)
+
+    def _read_json(self, name: str) -> None:
+        """A dictionary that was given as JSON, as on a command line."""
+        value = getattr(self, name)
+        if isinstance(value, str):
+            with contextlib.suppress(ValueError):
+                value = json.loads(value)
+        if value is not None and not isinstance(value, dict):
+            raise ValueError(f"{name}={short(getattr(self, name))} must be a dictionary, or JSON of one.")
+        setattr(self, name, value)
+
+    def _check_events(self) -> None:
+        """Raises: ValueError for events that come at no step, or a schedule that waits for evaluations."""
+        for what in ("logging", "eval", "save"):
+            if getattr(self, f"{what}_strategy") == "steps" and not getattr(self, f"{what}_steps"):
+                raise ValueError(
+                    f"{what}_steps=0 is no number of steps: give one from 1, or below 1 a part of the run, or "
+                    f"{what}_strategy='no'."
+                )
+        if self.eval_strategy == "no" and self.lr_scheduler_type in ("reduce_lr_on_plateau", "greedy"):
+            raise ValueError(
+                f"lr_scheduler_type={self.lr_scheduler_type!r} follows evaluations: say eval_strategy= too."
+            )
+
+    def _check_precision(self) -> None:
+        if self.fp16 and self.bf16:
+            raise ValueError("fp16=True and bf16=True exclude each other; choose one.")
+        half = next((name for name in ("fp16", "fp16_full_eval", "tf32") if getattr(self, name)), None)
+        if half is not None and (self.use_cpu or not torch.cuda.is_available()):
+            raise ValueError(f"{half}=True needs a CUDA device; on a CPU stay in float32, or try bf16=True.")
+        if self.bf16_full_eval and self.fp16_full_eval:
+            raise ValueError("fp16_full_eval=True and bf16_full_eval=True exclude each other; choose one.")
 
     def _check_best(self) -> None:
         """Raises: ValueError if there would be evaluations without a checkpoint to go back to."""
@@ -210,8 +213,18 @@ class TrainingArguments:
         return self.per_device_eval_batch_size
 
     def get_warmup_steps(self, num_training_steps: int) -> int:
-        given = self.warmup_steps or self.warmup_ratio
-        return int(given) if given >= 1 else math.ceil(num_training_steps * given)
+        if self.warmup_steps >= 1:
+            return int(self.warmup_steps)
+        return math.ceil(num_training_steps * (self.warmup_steps or self.warmup_ratio))
+
+    def get_process_log_level(self) -> int:
+        """logging's number for `log_level`; the one that holds if it is "passive"."""
+        named = getattr(logging, self.log_level.upper(), None)
+        return logger.getEffectiveLevel() if named is None else named
+
+    def set_log_level(self) -> None:
+        if self.log_level != "passive":
+            logger.setLevel(self.get_process_log_level())
 
     def every(self, name: str, total: int) -> int:
         """logging_steps, eval_steps or save_steps as a number of steps, of `total`."""

@@ -2,50 +2,43 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import short
-from .arguments import TrainingArguments
-from .columns import UsedColumns
-from .loader import Collate, check_dataset, is_map_style, load, stream
-from .loss import count_items, loss_of, target_names
-from .results import EvalLoopOutput, EvalPrediction, PredictionOutput
+from ..heads.base import IGNORED
+from .data.columns import UsedColumns
+from .data.loader import Batch, Collate, check_dataset, is_map_style, load, named_sets, stream
+from .fields import Fields
+from .hooks import Drawn, own, own_loader
+from .loss import count_items, target_names, with_count
+from .optim.average import in_use
+from .results import EvalLoopOutput, EvalPrediction, PredictionOutput, joined, to_arrays
 
-PADDING = -100  # of arrays whose rows differ in length
 
-
-class Evaluation:
+class Evaluation(Fields):
     """Mixed into Trainer."""
 
-    args: TrainingArguments
-    model: Any
-    eval_dataset: Any
-    log: Any
-    device: torch.device
-    data_collator: Any
-    compute_loss_func: Any
-    compute_metrics: Any
-    preprocess_logits_for_metrics: Any
-    callback_handler: Any
+    prediction_padding = IGNORED  # of predictions whose rows differ in length
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
         """The loss and the metrics of a dataset, of `eval_dataset` if None; logged, and told to callbacks."""
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
-        if dataset is None:
+        if dataset is None and own(self, "get_eval_dataloader") is None:
             raise ValueError("there is nothing to evaluate: give Trainer an eval_dataset=, or evaluate(dataset).")
         if isinstance(dataset, dict):
             found: dict[str, float] = {}
-            for name, part in dataset.items():
-                found |= self.evaluate(part, ignore_keys, f"{metric_key_prefix}_{name}")
+            for prefix, part in named_sets(dataset, metric_key_prefix).items():
+                found |= self.evaluate(part, ignore_keys, prefix)
             return found
-        output = self.evaluation_loop(dataset, metric_key_prefix=metric_key_prefix, ignore_keys=ignore_keys)
+        with self.processes.watched():
+            output = self.evaluation_loop(dataset, metric_key_prefix=metric_key_prefix, ignore_keys=ignore_keys)
         metrics = dict(output.metrics or {})
         self.log(metrics)
         self.callback_handler.tell("evaluate", metrics=metrics)
@@ -55,9 +48,10 @@ class Evaluation:
         self, test_dataset: Any, ignore_keys: list[str] | None = None, metric_key_prefix: str = "test"
     ) -> PredictionOutput:
         """Predictions (N,...) as numpy arrays, labels and metrics."""
-        output = self.evaluation_loop(
-            test_dataset, metric_key_prefix=metric_key_prefix, ignore_keys=ignore_keys, keep=True
-        )
+        with self.processes.watched():
+            output = self.evaluation_loop(
+                test_dataset, metric_key_prefix=metric_key_prefix, ignore_keys=ignore_keys, keep=True
+            )
         self.callback_handler.tell("predict", metrics=output.metrics)
         return PredictionOutput(output.predictions, output.label_ids, output.metrics)
 
@@ -67,60 +61,116 @@ class Evaluation:
     ) -> EvalLoopOutput:  # fmt: skip
         """A pass over a dataset; predictions are kept if `keep`, or if there are metrics of all of them."""
         args, started = self.args, time.monotonic()
-        check_dataset(dataset, "the dataset")
-        size, collate = args.per_device_eval_batch_size, self.collate_for(metric_key_prefix)
-        if is_map_style(dataset):
-            rows = [list(range(i, min(i + size, len(dataset)))) for i in range(0, len(dataset), size)]
-            batches = load(dataset, rows, collate, workers=args.dataloader_num_workers, seed=args.seed)
-        else:
-            batches = stream(dataset, size, collate)
+        loader = own_loader(self, "get_test_dataloader" if keep else "get_eval_dataloader", dataset)
+        size = getattr(loader, "batch_size", None) or args.per_device_eval_batch_size
+        batches, rounds = self._rounds(dataset, size, self.collate_for(metric_key_prefix), loader)
+        everywhere = keep
         keep = keep or (self.compute_metrics is not None and not args.prediction_loss_only)
-        kept, labels, loss_sum, counted, seen, metrics, waiting = [], [], 0.0, 0, 0, {}, None
+        kept, loss_sum, counted, seen, waiting = [], 0.0, 0, 0, None
+        with self._evaluating():
+            for numbers, inputs in batches:
+                loss, logits, targets = self.prediction_step(self.model, inputs, not keep, ignore_keys)
+                count = 0 if loss is None else count_items(self.model, inputs)
+                rows = self.processes.turn(numbers, size)
+                noted = logits, targets, *self._for_metrics(inputs, loss, len(rows))
+                loss = float(loss) * count if loss is not None and count else 0.0
+                own = len(rows), loss, count, noted
+                for rows, loss, count, noted in self.processes.gather(own, everywhere):
+                    if not rows:
+                        continue
+                    seen, loss_sum, counted = seen + rows, loss_sum + loss, counted + count
+                    if keep and args.batch_eval_metrics and self.compute_metrics is not None:
+                        if waiting is not None:
+                            self.compute_metrics(waiting, compute_result=False)
+                        waiting = EvalPrediction(*noted)  # only with the last one it gives the result
+                    elif keep:
+                        kept.append([to_arrays(part) for part in noted])
+                self.callback_handler.tell("prediction_step", total_batches=rounds)
+        whole = EvalPrediction(*map(self._whole, zip(*kept, strict=True), self._paddings)) if kept else None
+
+        def measured() -> dict[str, float]:
+            metrics = {}
+            if waiting is not None:
+                metrics = self._computed(waiting, compute_result=True)
+            elif self.compute_metrics is not None and whole is not None and whole.label_ids is not None:
+                metrics = self._computed(whole)
+            seconds = time.monotonic() - started
+            found = {f"{metric_key_prefix}_loss": loss_sum / counted} if counted else {}
+            found |= {_named(name, metric_key_prefix): value for name, value in metrics.items()}
+            return found | {
+                f"{metric_key_prefix}_runtime": seconds,
+                f"{metric_key_prefix}_samples_per_second": seen / seconds,
+                f"{metric_key_prefix}_steps_per_second": math.ceil(seen / size) / seconds,
+            }
+
+        predictions, label_ids = (None, None) if whole is None else (whole.predictions, whole.label_ids)
+        return EvalLoopOutput(predictions, label_ids, self.processes.first(measured), seen)
+
+    def _computed(self, prediction: EvalPrediction, **how: bool) -> dict[str, Any]:
+        """What compute_metrics gives. Raises: TypeError for what is no dictionary of numbers."""
+        found = self.compute_metrics(prediction, **how) or {}
+        if not isinstance(found, Mapping):
+            raise TypeError(f"compute_metrics gave {short(found)}; expected a dictionary {{name: number}}.")
+        return {name: _number(value) for name, value in found.items()}
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Within it the model is what is evaluated: without dropout, with averaged weights, in the precision for it."""
         training = self.model.training
         self.model.eval()
         try:
-            for numbers, inputs in batches:
-                loss, logits, targets = self.prediction_step(self.model, inputs, not keep, ignore_keys)
-                if loss is not None:
-                    count = count_items(self.model, inputs)
-                    loss_sum, counted = loss_sum + float(loss) * count, counted + count
-                seen += len(numbers)
-                if keep and args.batch_eval_metrics and self.compute_metrics is not None:
-                    if waiting is not None:
-                        self.compute_metrics(waiting, compute_result=False)
-                    waiting = EvalPrediction(logits, targets)  # only with the last one it gives the result
-                elif keep:
-                    kept.append(logits)
-                    labels.append(targets)
-                self.callback_handler.tell("prediction_step")
+            with in_use(self.average), self.precision.evaluating(self.model):
+                yield
         finally:
             self.model.train(training)
-        if waiting is not None and self.compute_metrics is not None:
-            metrics = self.compute_metrics(waiting, compute_result=True)
-        predictions = _joined(kept) if kept and kept[0] is not None else None
-        label_ids = _joined(labels) if labels and labels[0] is not None else None
-        if self.compute_metrics is not None and keep and label_ids is not None and not args.batch_eval_metrics:
-            metrics = self.compute_metrics(EvalPrediction(predictions, label_ids))
-        found = {f"{metric_key_prefix}_loss": loss_sum / counted} if counted else {}
-        found |= {_named(name, metric_key_prefix): _number(value) for name, value in (metrics or {}).items()}
-        seconds = time.monotonic() - started
-        found |= {
-            f"{metric_key_prefix}_runtime": seconds,
-            f"{metric_key_prefix}_samples_per_second": seen / seconds,
-            f"{metric_key_prefix}_steps_per_second": math.ceil(seen / size) / seconds,
-        }
-        return EvalLoopOutput(predictions, label_ids, found, seen)
+
+    def _for_metrics(
+        self, inputs: Mapping[str, Any], loss: Tensor | None, rows: int
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """A batch's inputs, and its loss for each row, if `include_for_metrics` asks for them."""
+        asked, tensors = self.args.include_for_metrics, [x for x in inputs.values() if isinstance(x, Tensor)]
+        main = inputs.get(getattr(self.model, "main_input_name", "input_ids"), tensors[0] if tensors else None)
+        losses = None if loss is None or "loss" not in asked else loss.detach().repeat(rows)
+        return main if "inputs" in asked else None, losses
+
+    @property
+    def _paddings(self) -> tuple[int, ...]:
+        """Of predictions, labels, inputs and losses."""
+        return (self.prediction_padding, IGNORED, IGNORED, IGNORED)
+
+    def _whole(self, parts: Sequence[Any], padding: int) -> Any:
+        """A part of all batches as one array, or as a list of arrays; None if there is none."""
+        if parts[0] is None or not self.args.eval_do_concat_batches:
+            return None if parts[0] is None else list(parts)
+        return joined(parts, padding)
+
+    def _rounds(self, dataset: Any, size: int, collate: Collate, loader: Any) -> tuple[Iterator[Batch], int | None]:
+        """Batches of `size` rows in their order, of which each process gets one in turn; and how many it gets."""
+        wide = size * self.processes.data_count
+        if loader is not None:
+            dataset, collate = loader.dataset, loader.collate_fn
+        check_dataset(dataset, "the dataset")
+
+        def turn(rows: Sequence[int]) -> list[int]:
+            return self.processes.turn(rows, size)
+
+        if not is_map_style(dataset):
+            return stream(dataset, wide, collate, turn), None
+        rows = [list(range(i, min(i + wide, len(dataset)))) for i in range(0, len(dataset), wide)]
+        if loader is not None:
+            rows = Drawn(loader.batch_sampler, self.args.seed, together=self.processes.data_count).batches(0)
+        workers, seed = self.args.dataloader_num_workers, self.args.seed
+        return load(dataset, rows, collate, turn, workers=workers, seed=seed), len(rows)
 
     @torch.no_grad()
     def prediction_step(
         self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
     ) -> tuple[Tensor | None, Any, Any]:
-        """(loss, logits, labels) of a batch, each None where there is none; arrays on the CPU."""
+        """(loss, logits, labels) of a batch: tensors, or tuples of them; each None where there is none."""
         inputs = self._prepare(inputs)
         names = self.args.label_names or target_names(model)
         targets = {name: inputs[name] for name in names if inputs.get(name) is not None}
-        outputs = model(**inputs)
-        loss = loss_of(model, outputs, inputs) if targets else None
+        loss, outputs = self._loss_and_outputs(model, inputs, bool(targets))
         if prediction_loss_only:
             return loss, None, None
         left = {"loss", "past_key_values", "hidden_states", "attentions", *(ignore_keys or [])}
@@ -129,19 +179,31 @@ class Evaluation:
         logits: Any = scores[0] if len(scores) == 1 else tuple(scores)
         if self.preprocess_logits_for_metrics is not None:
             logits = self.preprocess_logits_for_metrics(logits, label)
-        return loss, _array(logits), _array(label) if targets else None
+        return loss, logits, label if targets else None
+
+    def _loss_and_outputs(self, model: Any, inputs: dict[str, Any], targets: bool) -> tuple[Tensor | None, Any]:
+        with self.precision.autocast():
+            if not targets:
+                return None, model(**inputs)
+            count = with_count(self.compute_loss, max(count_items(model, inputs), 1))
+            return self.compute_loss(model, dict(inputs), return_outputs=True, **count)
 
     def collate_for(self, what: str) -> Collate:
         """The collator, behind what leaves out the columns that the model does not take."""
+        if what == "train" and self._loader is not None:
+            return self._loader.collate_fn
         if not self.args.remove_unused_columns:
             return self.data_collator
         needed = what == "train" and self.compute_loss_func is None
         names = self.args.label_names
         return UsedColumns(
-            self.data_collator, self.model, label_names=names, need_labels=needed, name=f"{what}_dataset"
-        )
+            self.data_collator, self.model, label_names=names, need_labels=needed, name=f"{what}_dataset",
+            told=self.told,
+        )  # fmt: skip
 
     def _prepare(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        if not hasattr(inputs, "items"):
+            raise TypeError(f"data_collator gave {short(inputs)}; a batch is a dictionary of tensors.")
         return {name: x.to(self.device) if isinstance(x, Tensor) else x for name, x in inputs.items()}
 
 
@@ -149,26 +211,6 @@ def _items(outputs: Any) -> list[tuple[str, Any]]:
     if hasattr(outputs, "items"):
         return list(outputs.items())
     return [(str(i), value) for i, value in enumerate(outputs)]
-
-
-def _array(value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return tuple(_array(one) for one in value)
-    return value.float().cpu().numpy() if value.is_floating_point() else value.cpu().numpy()
-
-
-def _joined(parts: Sequence[Any]) -> Any:
-    """Batches as one array; rows of unequal length are filled up with -100."""
-    if isinstance(parts[0], tuple):
-        return tuple(_joined(one) for one in zip(*parts, strict=True))
-    if parts[0].ndim > 1 and len({part.shape[1:] for part in parts}) > 1:
-        longest = [max(part.shape[i] for part in parts) for i in range(1, parts[0].ndim)]
-        filled = []
-        for part in parts:
-            room = [(0, 0), *((0, most - size) for most, size in zip(longest, part.shape[1:], strict=True))]
-            filled.append(np.pad(part, room, constant_values=PADDING))
-        parts = filled
-    return np.concatenate(parts)
 
 
 def _named(name: str, prefix: str) -> str:

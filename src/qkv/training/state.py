@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from ..errors import short
+
 
 @dataclass
 class TrainerState:
@@ -15,7 +17,8 @@ class TrainerState:
     logging_steps: int = 500
     eval_steps: int = 500
     save_steps: int = 500
-    train_batch_size: int | None = None
+    train_batch_size: int | None = None  # of a process
+    gradient_accumulation_steps: int | None = None
     num_input_tokens_seen: int = 0
     total_flos: float = 0.0
     log_history: list[dict[str, Any]] = field(default_factory=list)
@@ -27,16 +30,33 @@ class TrainerState:
     loss_sum: float = 0.0  # of the steps since the last log
     loss_total: float = 0.0  # of those before that
     logged_step: int = 0
+    epochs_done: int = 0  # with what follows their end
+    rows_done: int = 0  # of the epoch after them
+    epoch_cut: bool = False  # a callback ended that epoch
+    step_rows: int = 0  # of a step of the optimiser
+    train_rows: int = 0  # 0 if the dataset does not say
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)  # what callbacks keep: class name -> its state
+    saved: list[int] = field(
+        default_factory=list
+    )  # steps of this run's checkpoints, those that were removed among them
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainerState":
-        """From a checkpoint's JSON; names that are not known, such as another library's, are left out."""
-        known = {each.name for each in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        """From a checkpoint's JSON; names that are not known, such as another library's, are left out.
+
+        Raises: ValueError for a value that is none of its kind.
+        """
+        made = cls(**{each.name: values[each.name] for each in fields(cls) if each.name in values})
+        for name, usual in asdict(cls()).items():
+            kind = (int, float) if isinstance(usual, int | float) else type(usual)
+            if usual is not None and not isinstance(getattr(made, name), kind):
+                raise ValueError(f"{name} is {short(getattr(made, name))}")
+        if "global_step" not in values:
+            raise ValueError("it has no global_step")
+        return made
 
 
 @dataclass

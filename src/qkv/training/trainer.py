@@ -10,35 +10,45 @@ Everything that a run depends on (weights, moments, schedule, order of the data,
 callbacks) is in a checkpoint, so a run that is resumed goes on bit for bit.
 """
 
-import contextlib
-import inspect
 import math
 import time
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..backends.cpu.library import keeping_memory
-from ..backends.cpu.unpadded import unpadded
 from ..errors import short
 from ..models.placement import choose_device
 from ..seed import set_seed
-from . import checkpoint as checkpoints
+from .applied import applied
 from .arguments import TrainingArguments
-from .callbacks import Callbacks, DefaultFlowCallback, TrainerCallback, progress_callback
-from .collators import DataCollatorWithPadding, default_data_collator
+from .batch_size import TooLarge, watching
+from .callbacks import CallbackHandler, Called
+from .data.collators import DataCollatorWithPadding, default_data_collator
+from .data.loader import NO_BATCH, Batch
+from .distributed.group import join
+from .distributed.processes import parameters_of
 from .evaluation import Evaluation
-from .keeping import Keeping
-from .loader import Batch, check_dataset
-from .loss import count_items, head_of, loss_of, smoothed
-from .planning import Planning
+from .hooks import Hooks
+from .loss import Losses, count_items, count_tokens
+from .optim.average import averaged_from
+from .precision import Precision
+from .pushing import Pushing
+from .reporting.progress import with_own
 from .results import TrainOutput
-from .state import TrainerControl, TrainerState
+from .resuming import Resuming
+from .saving import Saving
+from .state import TrainerControl
+from .stopping import diverged, interruptible
+from .tuning.dry_run import dry_run, only_tried
+from .tuning.lr_find import lr_find
+from .tuning.search import hyperparameter_search
 
 
-class Trainer(Planning, Keeping, Evaluation):
+class Trainer(Called, Resuming, Saving, Pushing, Evaluation, Losses, Hooks):
     """Train, evaluate and predict with a model.
 
     Args:
@@ -66,9 +76,16 @@ class Trainer(Planning, Keeping, Evaluation):
     ):  # fmt: skip
         if model is None and model_init is None:
             raise ValueError("Trainer needs model=, or model_init= that makes one.")
+        if model_init is not None and any(each is not None for each in optimizers):
+            raise ValueError("optimizers= are of one model, and model_init makes others: leave one of them out.")
         self.args = TrainingArguments() if args is None else args
+        if not isinstance(self.args, TrainingArguments):
+            raise TypeError(f"args={short(args)} is no TrainingArguments; give TrainingArguments(output_dir, …).")
+        self.processes = join(self.args, model)
+        self.args.set_log_level()
+        set_seed(self.args.seed)
         self.model_init = model_init
-        self.model = model_init() if model is None else model
+        self.model = self.call_model_init() if model is None else model
         if not isinstance(self.model, nn.Module):
             raise TypeError(f"model={short(self.model)} is no torch module; load one with AutoModelFor….")
         self.processing_class = processing_class if tokenizer is None else tokenizer
@@ -78,28 +95,23 @@ class Trainer(Planning, Keeping, Evaluation):
         self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
         self.compute_loss_func, self.compute_metrics = compute_loss_func, compute_metrics
         self.preprocess_logits_for_metrics = preprocess_logits_for_metrics
-        self.optimizer, self.lr_scheduler = optimizers
+        if not isinstance(optimizers, tuple | list) or len(optimizers) != 2:
+            raise TypeError(f"optimizers={short(optimizers)} is no pair; give (optimizer, scheduler), each or None.")
+        self.optimizer, self.lr_scheduler = self._given = tuple(optimizers)
         self.optimizer_cls_and_kwargs = optimizer_cls_and_kwargs
         self.device = torch.device("cpu") if self.args.use_cpu else choose_device("auto")
         self.model.to(self.device)
-        self.state, self.control = TrainerState(), TrainerControl()
-        own = [DefaultFlowCallback(), *(callbacks or []), progress_callback(self.args.disable_tqdm)]
-        self.callback_handler = Callbacks(self, own)
-        set_seed(self.args.seed)
+        self.precision, self.average = Precision(self.args, self.device), None
+        self.state, self.control, self.terminated = self._new_state(), TrainerControl(), False
+        self.told: set[str] = set()  # data sets whose dropped columns were said
+        self.callback_handler = CallbackHandler(self, with_own(callbacks or [], self.args))
         self.callback_handler.tell("init_end")
 
     @property
     def tokenizer(self) -> Any:
         return self.processing_class
 
-    def add_callback(self, callback: TrainerCallback | type[TrainerCallback]) -> None:
-        self.callback_handler.add(callback)
-
-    def remove_callback(self, callback: TrainerCallback | type[TrainerCallback]) -> None:
-        self.callback_handler.remove(callback)
-
-    def pop_callback(self, callback: TrainerCallback | type[TrainerCallback]) -> TrainerCallback | None:
-        return self.callback_handler.remove(callback)
+    lr_find, dry_run, hyperparameter_search = lr_find, dry_run, hyperparameter_search
 
     # ---------------------------------------------------------------------------------------------- the loop
 
@@ -107,130 +119,113 @@ class Trainer(Planning, Keeping, Evaluation):
         """Run until `max_steps` or `num_train_epochs`.
 
         Args:
-            resume_from_checkpoint: True for the newest checkpoint in output_dir, or a checkpoint's folder.
+            resume_from_checkpoint: True for the newest whole checkpoint in output_dir, "auto" for the same if there is
+                one, or a checkpoint's folder, also one that the reference library wrote.
 
         Returns: TrainOutput(global_step, training_loss, metrics).
-        Raises: FloatingPointError if the loss is infinite or not a number; ValueError if there is nothing to resume.
+        Raises: FloatingPointError if the loss is infinite or not a number; ValueError if there is nothing to resume, or
+            it does not fit; OSError for a checkpoint that is damaged, or cannot be saved.
         """
         args, started = self.args, time.monotonic()
-        check_dataset(self.train_dataset, "train_dataset")
-        if self.model_init is not None and self.state.global_step:
-            set_seed(args.seed)
-            self.model = self.model_init().to(self.device)
-            self.optimizer = self.lr_scheduler = None
-        per_epoch = self._plan()
+        self._find_data()
+        if args.dry_run:
+            return only_tried(self)
+        if self.state.global_step:  # it was called before
+            if self.model_init is not None:
+                set_seed(args.seed)
+                self.model = self.call_model_init().to(self.device)
+            self.optimizer, self.lr_scheduler = self._given
+        self.model.zero_grad(set_to_none=True)  # a step that was interrupted leaves gradients
+        resumed = self._find(resume_from_checkpoint)
+        self._plan()
+        self._resume(resumed)
         self.create_optimizer_and_scheduler(self.state.max_steps)
-        resumed = self._resume(resume_from_checkpoint)
-        first = self.state.global_step
+        generators, first = self._restore(resumed), self.state.global_step
+        self.average, self._log_anew = averaged_from(self, resumed), True
         self.model.train()
         self.callback_handler.tell("train_begin")
-        generators = None
-        if resumed is not None and (resumed / "rng.json").is_file():
-            generators = checkpoints.read_part(resumed, "rng")
-        epoch, done = (first // per_epoch, first % per_epoch) if per_epoch else (0, first)
-        with keeping_memory():
-            while self.state.global_step < self.state.max_steps and not self.control.should_training_stop:
-                self._epoch(epoch, done, per_epoch, generators)
-                epoch, done, generators = epoch + 1, 0, None
+        with keeping_memory(), self.processes.watched(), interruptible(self), applied(self.model, args):
+            if args.eval_on_start and not first:
+                self.evaluate()
+            while self._goes_on():
+                try:
+                    self._epoch(generators)
+                    generators = None
+                except TooLarge as error:
+                    generators = self._fit(error)
         return self._finish(started, first)
 
-    def _epoch(self, epoch: int, done: int, per_epoch: int, generators: Any) -> None:
-        """One pass over the data, of which `done` steps were made before."""
-        args, state = self.args, self.state
+    def _epoch(self, generators: Any) -> None:
+        """One pass over the data, or the rest of one; `generators` as they were where it was interrupted."""
+        state, made, per_epoch = self.state, self._made(), self.steps_per_epoch
         self.control.should_epoch_stop = False
-        self.callback_handler.tell("epoch_begin")
-        batches = self._batches(epoch, done * args.gradient_accumulation_steps)
-        made = done
+        batches = self._begin_epoch(generators)
         while step := self._taken(batches):
-            if generators is not None:  # what the interrupted run would have drawn next
-                checkpoints.set_rng_state(generators)
-                generators = None
             self.control.new_step()
             self.callback_handler.tell("step_begin")
+            self._remember()
             self._step(step)
             made += 1
             state.global_step += 1
-            state.epoch = epoch + made / per_epoch if per_epoch else float(epoch)
+            state.rows_done += sum(len(rows) for rows, _ in step)
+            state.epoch = state.epochs_done + made / per_epoch if per_epoch else float(state.epochs_done)
             self.callback_handler.tell("step_end")
             self._act()
-            if self.control.should_epoch_stop or self.control.should_training_stop:
+            if self.control.should_epoch_stop or self.control.should_training_stop or self.terminated:
                 break
-        if made == done:
-            raise ValueError("train_dataset gave no batch: it is empty, or smaller than a batch with drop_last.")
-        if not self.control.should_training_stop or made == per_epoch:
+        if not state.rows_done:
+            raise ValueError(NO_BATCH)
+        if not self.terminated and (not self.control.should_training_stop or made == per_epoch):
+            state.epochs_done, state.rows_done, state.epoch_cut = state.epochs_done + 1, 0, False
             self.control.new_step()
             self.callback_handler.tell("epoch_end")
             self._act()
 
     def _taken(self, batches: Iterator[Batch]) -> list[Batch]:
-        return [batch for _, batch in zip(range(self.args.gradient_accumulation_steps), batches, strict=False)]
+        return list(islice(batches, self.args.gradient_accumulation_steps))
 
     def _step(self, batches: list[Batch]) -> None:
         """One step of the optimiser."""
-        args, inputs = self.args, [self._prepare(batch) for _, batch in batches]
-        counts = [count_items(self.model, batch) for batch in inputs]
-        total, loss_sum = sum(counts), torch.zeros((), device=self.device)
-        for batch, count in zip(inputs, counts, strict=True):
-            loss = self.training_step(self.model, batch, total)
-            loss_sum += loss.detach() * (1 if self.compute_loss_func else count / total)
-            (loss if self.compute_loss_func else loss * (count / total)).backward()
-            if len(batches) > 1:
-                self.callback_handler.tell("substep_end")
-        value = float(loss_sum)
-        if not math.isfinite(value):
-            self._diverged(value, batches)
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
-        limit = args.max_grad_norm if args.max_grad_norm and args.max_grad_norm > 0 else math.inf
-        self._grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
+        inputs = [self._prepare(batch) for _, batch in batches]
+        shares = [self.processes.share(rows) for rows, _ in batches]  # none: a stand-in, that counts nothing
+        self.state.loss_sum += self._backward(inputs, shares)
+        self._clip(shares)
         self.callback_handler.tell("pre_optimizer_step")
-        self.optimizer.step()
+        made = self.precision.step(self.optimizer)
+        if made and self.average is not None:
+            self.average.update()
         self.callback_handler.tell("optimizer_step")
         self._learning_rate = self.lr_scheduler.get_last_lr()[0]
-        if not isinstance(self.lr_scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        if made and not isinstance(self.lr_scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
             self.lr_scheduler.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.state.loss_sum += value
-        if args.include_num_input_tokens_seen:
-            self.state.num_input_tokens_seen += sum(batch["input_ids"].numel() for batch in inputs)
+        if self.args.include_num_input_tokens_seen != "no":
+            own = [batch for share, batch in zip(shares, inputs, strict=True) if share]
+            seen = count_tokens(own, self.args.include_num_input_tokens_seen)
+            self.state.num_input_tokens_seen += int(self.processes.total(seen))
 
-    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: int | None = None) -> Tensor:
-        """The loss of one batch, a mean over its items."""
-        takes = "num_items_in_batch" in inspect.signature(self.compute_loss).parameters
-        # A loss of one's own may read the states of padding; the heads' losses do not.
-        plain = self.compute_loss_func is None and type(self).compute_loss is Trainer.compute_loss
-        with unpadded(plain), self._autocast():
-            extra: dict[str, Any] = {"num_items_in_batch": num_items_in_batch} if takes else {}
-            return self.compute_loss(model, inputs, **extra)
+    def _backward(self, inputs: list[dict[str, Any]], shares: list[list[int]]) -> float:
+        """Gradients of the batches of a step, each weighted with its part of the items. Returns the step's loss."""
+        counts = [count_items(self.model, x) if share else 0 for share, x in zip(shares, inputs, strict=True)]
+        total, loss_sum = max(int(self.processes.total(sum(counts))), 1), torch.zeros((), device=self.device)
+        with watching(self.args.auto_find_batch_size):
+            for i, batch in enumerate(inputs):
+                loss = self.training_step(self.model, batch, total)
+                weight = bool(shares[i]) if self.compute_loss_func else counts[i] / total
+                loss_sum += loss.detach() * weight if weight else 0.0  # a mean over nothing is no number
+                scaled = self.precision.scaler.scale(loss * weight)
+                self.processes.backward(scaled, self.optimizer, last=i == len(inputs) - 1)
+                if len(inputs) > 1:
+                    self.callback_handler.tell("substep_end")
+        value = self.processes.total(float(loss_sum))
+        if not math.isfinite(value):
+            diverged(self, value, float(loss_sum), shares)
+        return value
 
-    def compute_loss(
-        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False,
-        num_items_in_batch: int | None = None,
-    ) -> Any:  # fmt: skip
-        """The loss of a batch; override it for one of your own. With `return_outputs`, (loss, outputs)."""
-        own = self.compute_loss_func is not None or self.args.label_smoothing_factor
-        labels = inputs.get("labels")
-        outputs = model(**inputs)
-        if self.compute_loss_func is not None:
-            loss = self.compute_loss_func(outputs, labels, num_items_in_batch=num_items_in_batch)
-        elif own and labels is not None and not labels.is_floating_point():
-            head = head_of(model)
-            shift = head is not None and head.generates and not head.reads_labels
-            loss = smoothed(outputs["logits"], labels, self.args.label_smoothing_factor, shift)
-        else:
-            loss = loss_of(model, outputs, inputs)
-        return (loss, outputs) if return_outputs else loss
-
-    def _autocast(self) -> Any:
-        args = self.args
-        if not (args.bf16 or args.fp16):
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16 if args.bf16 else torch.float16)
-
-    def _diverged(self, value: float, batches: list[Batch]) -> None:
-        rows = [row for numbers, _ in batches for row in numbers]
-        last = checkpoints.get_last_checkpoint(self.args.folder)
-        raise FloatingPointError(
-            f"the loss is {value} at step {self.state.global_step + 1}, in rows {short(rows, 120)} of train_dataset. "
-            f"This step changed no weights; {f'the last checkpoint is {last}' if last else 'there is no checkpoint'}. "
-            f"Lower learning_rate, or look at these rows."
-        )
+    def _clip(self, shares: list[list[int]]) -> None:
+        self.precision.scaler.unscale_(self.optimizer)
+        parameters = [p for p in parameters_of(self.optimizer) if p.grad is not None]
+        limit = self.args.max_grad_norm or 0
+        self._grad_norm = self.processes.clip(self.optimizer, parameters, limit if limit > 0 else math.inf)
+        if not math.isfinite(self._grad_norm) and not self.args.fp16:  # which would spoil the weights
+            diverged(self, self._grad_norm, self._grad_norm, shares, "norm of the gradient")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import short
+from ..training.metrics import ConfusionMatrix
 from .tokens import Picture, pyplot
 
 LARGEST = 60  # classes; more could not be read
@@ -70,13 +71,15 @@ def confusion(matrix: Any, labels: Mapping[int, str] | Sequence[str] | None = No
 
     Args:
         matrix: (K,K) counts, rows true and columns predicted, as `confusion_matrix(predictions, references)` gives
-            them; or a `ConfusionMatrix`, which knows its classes.
+            them; or a `ConfusionMatrix`, which knows its classes; or what `trainer.predict(dataset)` gives.
         labels: names of the classes: K of them, or by id, as `model.config.id2label`.
 
     Returns: a `Confusion`: `.save("confusion.png")`, `.figure()`, `.counts`; `rich.print` shows a table.
 
     Raises: ValueError for another shape, numbers below 0, too many classes, or names that are not as many.
     """
+    if hasattr(matrix, "label_ids"):
+        matrix = _measured(matrix, labels)
     counts = np.asarray(getattr(matrix, "matrix", matrix))
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not 0 < len(counts) <= LARGEST:
         raise ValueError(f"a confusion matrix is of 1 to {LARGEST} classes, (K,K); got shape {counts.shape}.")
@@ -92,3 +95,13 @@ def confusion(matrix: Any, labels: Mapping[int, str] | Sequence[str] | None = No
     if len(names) != len(counts):
         raise ValueError(f"{len(names)} labels for {len(counts)} classes; give as many, or model.config.id2label.")
     return Confusion(counts, names)
+
+
+def _measured(found: Any, labels: Mapping[int, str] | Sequence[str] | None) -> ConfusionMatrix:
+    """The matrix of predictions, of all classes that have names. Raises: ValueError if they have no labels."""
+    if found.label_ids is None or isinstance(found.predictions, tuple):
+        raise ValueError("these predictions have no class for each row: give those of a classifier, with labels.")
+    ids = labels if isinstance(labels, Mapping) else range(len(labels or ()))
+    matrix = ConfusionMatrix(sorted(int(i) for i in ids) or None)
+    matrix.update(found.predictions, found.label_ids)
+    return matrix

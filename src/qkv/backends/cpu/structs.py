@@ -51,6 +51,14 @@ class Program(Structure):
     _fields_ = [("ops", POINTER(Op)), ("widths", POINTER(c_int32)), ("op_count", c_int32), ("buffer_count", c_int32)]
 
 
+class Parameter(Structure):
+    _fields_ = [
+        *((name, c_void_p) for name in ("weight", "grad", "mean", "square", "live")),
+        ("rows", c_int64), ("width", c_int64),
+        *((name, c_float) for name in ("mean_part", "beta2", "square_part", "epsilon", "keep", "rate", "correction")),
+    ]  # fmt: skip
+
+
 class Table:
     """An array of structures for the native library, and its address; the caller keeps it while that is in use."""
 

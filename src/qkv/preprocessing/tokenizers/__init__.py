@@ -12,6 +12,7 @@ from .base import PreTrainedTokenizer
 from .batch import BatchEncoding, CharSpan, TokenSpan
 from .families import (
     BertTokenizer,
+    CLIPTokenizer,
     DebertaTokenizer,
     DistilBertTokenizer,
     ElectraTokenizer,
@@ -28,6 +29,7 @@ from .sentencepiece_families import (
     DebertaV2Tokenizer,
     GemmaTokenizer,
     LlamaTokenizer,
+    SiglipTokenizer,
     T5Tokenizer,
     XLMRobertaTokenizer,
 )
@@ -38,6 +40,7 @@ from .tapas import TapasTokenizer
 AlbertTokenizerFast = AlbertTokenizer
 BertTokenizerFast = BertTokenizer
 BigBirdTokenizerFast = BigBirdTokenizer
+CLIPTokenizerFast = CLIPTokenizer
 CamembertTokenizerFast = CamembertTokenizer
 DebertaTokenizerFast = DebertaTokenizer
 DebertaV2TokenizerFast = DebertaV2Tokenizer
@@ -59,6 +62,8 @@ XLMRobertaTokenizerFast = XLMRobertaTokenizer
 
 __all__ = [
     "CLASSES",
+    "CLIPTokenizer",
+    "CLIPTokenizerFast",
     "AlbertTokenizer",
     "AlbertTokenizerFast",
     "BatchEncoding",
@@ -99,6 +104,7 @@ __all__ = [
     "PreTrainedTokenizerFast",
     "RobertaTokenizer",
     "RobertaTokenizerFast",
+    "SiglipTokenizer",
     "T5Tokenizer",
     "T5TokenizerFast",
     "TapasTokenizer",

@@ -91,6 +91,22 @@ def byte_level(vocab: Any, merges: Any, options: Mapping[str, Any]) -> Tokenizer
     return rust
 
 
+WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+
+
+def words_by_byte(vocab: Any, merges: Any, unknown: str, end: str) -> Tokenizer:
+    """Byte-level BPE as CLIP has it: of words in lower case, each of which ends in `end`; without special tokens."""
+    table, pairs = read_vocab(vocab), read_merges(merges)
+    given = {"continuing_subword_prefix": "", "end_of_word_suffix": end, "fuse_unk": False, "unk_token": unknown}
+    rust = Tokenizer(guarded(lambda: models.BPE(table, pairs, **given), _name(merges)))
+    spaces = normalizers.Replace(Regex(r"\s+"), " ")
+    rust.normalizer = normalizers.Sequence([normalizers.NFC(), spaces, normalizers.Lowercase()])
+    split = pre_tokenizers.Split(Regex(WORDS), behavior="removed", invert=True)
+    rust.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    rust.decoder = decoders.ByteLevel()
+    return rust
+
+
 def frame(rust: Tokenizer, single: str, pair: str, tokens: set[str]) -> None:
     """Put special tokens around texts. A token the vocabulary lacks gets an id at its end first."""
     missing = [token for token in sorted(tokens) if rust.token_to_id(token) is None]

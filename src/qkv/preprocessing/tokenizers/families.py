@@ -138,3 +138,26 @@ class DebertaTokenizer(PreTrainedTokenizer):
         first, last = str(options["cls_token"]), str(options["sep_token"])
         build.frame(rust, f"{first}:0 $A:0 {last}:0", f"{first}:0 $A:0 {last}:0 $B:1 {last}:1", {first, last})
         return rust
+
+
+class CLIPTokenizer(PreTrainedTokenizer):
+    """Byte-level BPE over lower-cased text, whose words end in </w>; <|startoftext|> A <|endoftext|>."""
+
+    vocab_files_names = GPT2Tokenizer.vocab_files_names
+    model_input_names = NO_TYPES
+    end_of_word = "</w>"
+    defaults = dict.fromkeys(("unk_token", "eos_token", "pad_token"), normalized("<|endoftext|>"))
+    defaults |= {"bos_token": normalized("<|startoftext|>")}
+
+    @classmethod
+    def build(cls, files: Mapping[str, Any], options: Mapping[str, Any]) -> Tokenizer:
+        table, pairs = cls.need(files, "vocab_file"), cls.need(files, "merges_file")
+        rust = build.words_by_byte(table, pairs, str(options["unk_token"]), cls.end_of_word)
+        last, first = (str(options[role]) for role in ("eos_token", "bos_token"))
+        build.frame(rust, f"{first} $A {last}", f"{first} $A {last} {last} $B {last}", {first, last})
+        ends = ((token, rust.token_to_id(token) or 0) for token in (last, first))
+        rust.post_processor = processors.RobertaProcessing(*ends, trim_offsets=False, add_prefix_space=False)
+        return rust
+
+    def spaced(self, text: str) -> str:
+        return text.replace(self.end_of_word, " ").strip()

@@ -85,6 +85,33 @@ class T5Tokenizer(PreTrainedTokenizer):
         return rust
 
 
+class SiglipTokenizer(PreTrainedTokenizer):
+    """SentencePiece over lower-cased text without punctuation; </s> after each text, and as padding."""
+
+    vocab_files_names = {"vocab_file": "spiece.model"}
+    model_input_names = NO_TYPES
+    defaults = {
+        role: AddedToken(token, lstrip=True, rstrip=True, normalized=False, special=True)
+        for role, token in (("eos_token", "</s>"), ("unk_token", "<unk>"), ("pad_token", "</s>"))
+    }
+    defaults |= {"model_max_length": 64, "do_lower_case": True}
+
+    @classmethod
+    def build(cls, files: Mapping[str, Any], options: Mapping[str, Any]) -> Tokenizer:
+        source = cls.need(files, "vocab_file")
+        model = spm.read(Path(source))
+        model.pieces = [replace(one, kind=spm.NORMAL) if one.kind == spm.CONTROL else one for one in model.pieces]
+        rust = build.from_pieces(model, source)  # where </s> and <unk> alone are found in a text
+        marks = normalizers.Replace(Regex(r"[!-/:-@\[-`{-~]"), "")
+        spaces = [normalizers.Replace(Regex(r"[\s▁\x1c-\x1f]+"), " "), normalizers.Strip()]
+        lower = [normalizers.Lowercase()] if options["do_lower_case"] else []
+        composed = [normalizers.NFC(), *build.charsmap(model), normalizers.Strip(left=False)] if model.charsmap else []
+        rust.normalizer = normalizers.Sequence([*lower, marks, *spaces, *composed, _one_space()])
+        build.metaspace(rust)
+        build.frame(rust, "$A </s>", "$A </s> $B </s>", {"</s>"})
+        return rust
+
+
 class AlbertTokenizer(PreTrainedTokenizer):
     """SentencePiece over lower-cased text without accents; pieces like "9," are avoided."""
 

@@ -27,7 +27,7 @@ _LIKE: dict[type[PreTrainedTokenizer], str] = {
     families.BertTokenizer: "LayoutLM MobileBert Lxmert ConvBert SqueezeBert",
     families.RobertaTokenizer: "Bart Longformer Blenderbot LED MVP",
     pieces.T5Tokenizer: "MT5 UMT5",
-    NoTypesTokenizer: "CLIP Whisper Qwen2 MBart MBart50 NLLB Pegasus Cohere GPTNeoX Barthez Nougat Siglip",
+    NoTypesTokenizer: "Whisper Qwen2 MBart MBart50 NLLB Pegasus Cohere GPTNeoX Barthez Nougat",
     LeftPaddedTokenizer: "Bloom CodeLlama",
 }
 GENERAL: dict[str, type[PreTrainedTokenizer]] = {
@@ -38,7 +38,8 @@ _OWN: tuple[type[PreTrainedTokenizer], ...] = (
     *(families.BertTokenizer, families.DistilBertTokenizer, families.ElectraTokenizer, families.MPNetTokenizer),
     *(families.GPT2Tokenizer, families.RobertaTokenizer, pieces.XLMRobertaTokenizer, pieces.CamembertTokenizer),
     *(pieces.T5Tokenizer, pieces.AlbertTokenizer, pieces.DebertaV2Tokenizer, pieces.LlamaTokenizer),
-    *(pieces.GemmaTokenizer, families.DebertaTokenizer, pieces.BigBirdTokenizer),
+    *(pieces.GemmaTokenizer, families.DebertaTokenizer, pieces.BigBirdTokenizer, families.CLIPTokenizer),
+    pieces.SiglipTokenizer,
     *(layout.LayoutLMv2Tokenizer, layout.LayoutLMv3Tokenizer, layout.LayoutXLMTokenizer),
     tapas.TapasTokenizer,
 )
@@ -66,8 +67,9 @@ BY_MODEL_TYPE: dict[str, type[PreTrainedTokenizer]] = {
         "Llama": "llama mistral mixtral phi3",
         "Gemma": "gemma gemma2 gemma3 gemma3_text",
         "Bloom": "bloom",
-        "Qwen2": "qwen2 qwen3 qwen2_vl qwen2_5_vl clip whisper mbart pegasus gpt_neox smollm3 modernbert",
-        "Siglip": "siglip",
+        "Qwen2": "qwen2 qwen3 qwen2_vl qwen2_5_vl whisper mbart pegasus gpt_neox smollm3 modernbert",
+        "CLIP": "clip clip_text_model clip_vision_model owlvit owlv2",
+        "Siglip": "siglip siglip_text_model siglip_vision_model",
         "LayoutLMv2": "layoutlmv2",
         "LayoutLMv3": "layoutlmv3 lilt",
         "LayoutXLM": "layoutxlm",

@@ -161,8 +161,12 @@ class Vocabulary(SpecialTokens):
             wrong = next((index for index in ids if not isinstance(index, int) or not 0 <= index < 2**32), ids)
             _id_checked(wrong)
             raise
-        clean_up = self.clean_up_tokenization_spaces if clean_up is None else clean_up
+        clean_up, text = self.clean_up_tokenization_spaces if clean_up is None else clean_up, self.spaced(text)
         return self.clean_up_tokenization(text) if clean_up else text
+
+    def spaced(self, text: str) -> str:
+        """What the decoder made, with spaces between words; families whose decoder leaves none override it."""
+        return text
 
     @staticmethod
     def clean_up_tokenization(out_string: str) -> str:

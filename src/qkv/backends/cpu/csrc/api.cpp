@@ -4,7 +4,9 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <numeric>
 #include <thread>
+#include <vector>
 #include "worker.h"
 
 #define API extern "C" __attribute__((visibility("default")))
@@ -62,7 +64,7 @@ int threads(int wanted) {
 
 }  // namespace
 
-API int qkv_abi(void) { return 2; }
+API int qkv_abi(void) { return 5; }
 API const char* qkv_digest(void) { return QKV_DIGEST; }
 API const char* qkv_isa(void) { return kernels().name; }
 
@@ -150,4 +152,62 @@ API int qkv_run(const Program* program, const Call* call) {
     worker.run(counters, id, n, barrier);
   });
   return 0;
+}
+
+namespace {
+
+struct Part {
+  const Parameter* parameter;
+  int64_t first, last;  // rows
+};
+
+std::vector<Part> parts(const Parameter* parameters, int64_t count) {
+  constexpr int64_t NUMBERS = 1 << 15;  // of a part
+  std::vector<Part> found;
+  for (const Parameter* p = parameters; p < parameters + count; p++) {
+    const int64_t rows = std::max<int64_t>(1, NUMBERS / std::max<int64_t>(1, p->width));
+    for (int64_t r = 0; r < p->rows; r += rows) found.push_back({p, r, std::min(r + rows, p->rows)});
+  }
+  return found;
+}
+
+template <class F> void each(const std::vector<Part>& parts, const F& f) {
+  std::atomic<size_t> next{0};
+  Pool::run(threads(0), [&](int, int, Pool::Barrier&) {
+    for (size_t n; (n = next.fetch_add(1, std::memory_order_relaxed)) < parts.size();) f(n, parts[n]);
+  });
+}
+
+}  // namespace
+
+// y (rows,n) = x (rows,k) w (k,n): what gradients of a linear layer are.
+API void qkv_product(const float* x, const float* w, float* y, int64_t rows, int k, int n) {
+  const int team = threads(0), chunk = chunk_of(n, team, rows);
+  std::vector<std::atomic<int>> next(team);
+  Pool::run(team, [&](int id, int count, Pool::Barrier&) {
+    Deal{next.data(), id, count, false}((n + chunk - 1) / chunk, [&](int i) {
+      kernels().product(x, w, y, rows, k, n, i * chunk, std::min(n, (i + 1) * chunk));
+    });
+  });
+}
+
+// The sum of the squares of all gradients; rows that have one become live.
+API double qkv_squares(const Parameter* parameters, int64_t count) {
+  const std::vector<Part> all = parts(parameters, count);
+  std::vector<double> sums(all.size());
+  each(all, [&](size_t n, const Part& part) { sums[n] = kernels().squares(part.parameter, part.first, part.last); });
+  return std::accumulate(sums.begin(), sums.end(), 0.0);  // in their order: the same on any number of threads
+}
+
+// A step of AdamW, with all gradients times `factor`.
+API void qkv_adamw(const Parameter* parameters, int64_t count, float factor) {
+  each(parts(parameters, count), [&](size_t, const Part& part) { kernels().adamw(part.parameter, part.first, part.last, factor); });
+}
+
+// y = x / (1 - p) where a draw by `key` is below `limit` / 2^32, else 0.
+API void qkv_dropout(const float* x, float* y, int64_t n, uint64_t key, uint32_t limit, float scale) {
+  const int64_t blocks = (n + DROPPED - 1) / DROPPED;
+  auto some = [&](int64_t first, int64_t last) { kernels().dropout(x, y, first * DROPPED, std::min(n, last * DROPPED), key, limit, scale); };
+  if (blocks < 2) return some(0, blocks);
+  Pool::run(threads(0), [&](int id, int count, Pool::Barrier&) { some(blocks * id / count, blocks * (id + 1) / count); });
 }

@@ -21,6 +21,8 @@ struct Kernels {
   // Columns n0...n1-1 of y = x W^T + bias for all rows; n0 a multiple of 16.
   void (*linear)(const Matrix*, const float* x, int64_t ldx, const Quantised*, float* y, int64_t ldy, int64_t rows,
                  int n0, int n1, int act, int accumulate);
+  // Columns n0...n1-1 of y (rows,n) = x (rows,k) w (k,n).
+  void (*product)(const float* x, const float* w, float* y, int64_t rows, int k, int n, int n0, int n1);
   // Of the activation of x, times `up` where that is not null.
   void (*quantise)(const float* x, const float* up, int k, int act, const Quantised*, int64_t row);
   void (*norm)(const float* x, float* y, int width, const float* weight, const float* bias, float epsilon, int kind, int add);
@@ -29,6 +31,11 @@ struct Kernels {
   // Queries i0...i1-1 of a text and a key/value head; query i is row i / group, head i % group of the head's group.
   void (*attend)(const Op*, const Spans*, const float* queries, int64_t row_stride, const float* keys,
                  const float* values, int64_t key_stride, int i0, int i1, float* out, int64_t out_stride, float* scratch);
+  double (*squares)(const Parameter*, int64_t first, int64_t last);
+  void (*adamw)(const Parameter*, int64_t first, int64_t last, float factor);
+  // Of numbers first...last-1 of x and y; first is a multiple of DROPPED.
+  void (*dropout)(const float* x, float* y, int64_t first, int64_t last, uint64_t key, uint32_t limit, float scale);
 };
 
-constexpr int QUERY_BLOCK = 48;  // queries that a task of attention treats at most
+constexpr int DROPPED = 1 << 14;  // numbers that dropout treats at once
+constexpr int QUERY_BLOCK = 72;  // queries that a task of attention treats at most

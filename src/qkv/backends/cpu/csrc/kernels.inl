@@ -42,6 +42,11 @@ INLINE vf load_some(const float* p, int n) {
   return v;
 }
 
+INLINE void store_some(float* p, vf v, int n) {
+  if (n == VL) store(p, v);
+  else std::memcpy(p, &v, 4 * n);
+}
+
 void activate_row(float* y, int n, int act) {
   activation(act, [&](auto of) { each(n, y, [&](int i, int m) INLINE_LAMBDA { return of(load_some(y + i, m)); }); });
 }
@@ -161,14 +166,20 @@ float* panel_memory() {
 template <int M> INLINE void panel_tile(const float* x, int64_t ldx, const float* panel, int k, const float* bias, float* y, int64_t ldy, bool add) {
   vf acc[M][2];
   UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < 2; v++) acc[i][v] = vf{};
-  for (int c = 0; c < k; c++) {
+  auto step = [&](int c) INLINE_LAMBDA {
     const vf a = load(panel + c * WIDE), b = load(panel + c * WIDE + VL);
     UNROLL for (int i = 0; i < M; i++) {
       const vf s = splat(x[i * ldx + c]);
       acc[i][0] += s * a;
       acc[i][1] += s * b;
     }
+  };
+  int c = 0;
+  for (; c + 16 <= k; c += 16) {
+    UNROLL for (int i = 0; i < M; i++) prefetch(x + (M + i) * ldx + c);  // the next tile's
+    for (int d = 0; d < 16; d++) step(c + d);
   }
+  for (; c < k; c++) step(c);
   UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < 2; v++) {
     if (bias) acc[i][v] += load(bias + v * VL);
     if (add) acc[i][v] += load(y + i * ldy + v * VL);
@@ -176,25 +187,59 @@ template <int M> INLINE void panel_tile(const float* x, int64_t ldx, const float
   }
 }
 
+// f(a tile's rows as a constant, the first of them) for all rows.
+template <class F> INLINE void tiles(int64_t rows, const F& f) {
+  constexpr int M = VL == 16 ? 12 : VL == 8 ? 6 : 4;  // as many as registers hold
+  int64_t i = 0;
+  for (; i + M <= rows; i += M) f(std::integral_constant<int, M>{}, i);
+  for (; i + 4 <= rows; i += 4) f(std::integral_constant<int, 4>{}, i);
+  for (; i + 2 <= rows; i += 2) f(std::integral_constant<int, 2>{}, i);
+  if (i < rows) f(std::integral_constant<int, 1>{}, i);
+}
+
 // As many columns as make whole panels; returns how many that were.
 int panels_linear(const float* w, const float* bias, int k, const float* x, int64_t ldx, float* y, int64_t ldy, int64_t rows, int n, int add) {
-  constexpr int M = VL == 16 ? 12 : VL == 8 ? 6 : 4;
+  constexpr int64_t LINES = WIDE * DEEP / 16;  // of memory, that hold a panel's weights
   float* panel = panel_memory();
   const int columns = n / WIDE * WIDE;
   for (int j = 0; j < columns; j += WIDE)
     for (int c = 0; c < k; c += DEEP) {
       const int deep = k - c < DEEP ? k - c : DEEP;
       const float* b = bias && c == 0 ? bias + j : nullptr;
-      const bool sum = add || c > 0;
+      const float* next = c + DEEP < k ? w + static_cast<int64_t>(j) * k + c + DEEP : w + static_cast<int64_t>(j + WIDE) * k;
+      int64_t line = 0;
       make_panel(w + static_cast<int64_t>(j) * k + c, k, deep, panel);
-      int64_t i = 0;
-      for (; i + M <= rows; i += M) panel_tile<M>(x + i * ldx + c, ldx, panel, deep, b, y + i * ldy + j, ldy, sum);
-      for (; i + 4 <= rows; i += 4) panel_tile<4>(x + i * ldx + c, ldx, panel, deep, b, y + i * ldy + j, ldy, sum);
-      for (; i < rows; i++) panel_tile<1>(x + i * ldx + c, ldx, panel, deep, b, y + i * ldy + j, ldy, sum);
+      tiles(rows, [&](auto count, int64_t i) {
+        panel_tile<count>(x + i * ldx + c, ldx, panel, deep, b, y + i * ldy + j, ldy, add || c > 0);
+        for (const int64_t end = LINES * (i + count) / rows; line < end; line++) prefetch(next + line % WIDE * k + line / WIDE * 16);
+      });
     }
   return columns;
 }
 int panels_linear(const uint16_t*, const float*, int, const float*, int64_t, float*, int64_t, int64_t, int, int) { return 0; }
+
+// Columns n0...n1-1 of y = x w for all rows: x (rows,k), w (k,n), y (rows,n). Panels are copied, as w lies as they do.
+void product(const float* x, const float* w, float* y, int64_t rows, int k, int n, int n0, int n1) {
+  float* panel = panel_memory();
+  for (int j = n0; j < n1; j += WIDE) {
+    const int columns = n1 - j < WIDE ? n1 - j : WIDE;
+    for (int c = 0; c < k; c += DEEP) {
+      const int deep = k - c < DEEP ? k - c : DEEP;
+      for (int i = 0; i < deep; i++) {
+        const float* from = w + static_cast<int64_t>(c + i) * n + j;
+        for (int v = 0; v < columns; v += VL) store(panel + i * WIDE + v, load_some(from + v, columns - v < VL ? columns - v : VL));
+      }
+      tiles(rows, [&](auto count, int64_t i) {
+        float* to = y + i * n + j;
+        if (columns == WIDE) return panel_tile<count>(x + i * k + c, k, panel, deep, nullptr, to, n, c > 0);
+        float some[count * WIDE];
+        panel_tile<count>(x + i * k + c, k, panel, deep, nullptr, some, WIDE, false);
+        for (int r = 0; r < count; r++)
+          for (int v = 0; v < columns; v++) to[r * n + v] = (c > 0 ? to[r * n + v] : 0.0f) + some[r * WIDE + v];
+      });
+    }
+  }
+}
 
 template <class W>
 void plain_linear(const W* w, const float* bias, int k, const float* x, int64_t ldx, float* y, int64_t ldy, int64_t rows, int n, int add) {
@@ -321,29 +366,34 @@ void quantise(const float* x, const float* up, int k, int act, const Quantised* 
   });
 }
 
-// M rows times a panel of int8 weights.
-template <int M, int GROUP> INLINE void int8_tile(const uint8_t* w, const Quantised* q, int64_t row, vf (&acc)[M][VECTORS]) {
+// M rows times P panels of int8 weights.
+template <int M, int P, int GROUP> INLINE void int8_tile(const uint8_t* w, const Quantised* q, int64_t row, vf (&acc)[M][P * VECTORS]) {
   const int groups = static_cast<int>(q->width / GROUP);
   const int8_t* x = q->codes + row * q->width;
+  const int64_t next = q->width * PANEL;
   for (int g = 0; g < groups; g++) {
-    vi part[M][VECTORS];
+    vi part[M][P * VECTORS];
     UNROLL for (int i = 0; i < M; i++) {
       const vi begin = splat_int(q->begins[(row + i) * groups + g]);
-      UNROLL for (int v = 0; v < VECTORS; v++) part[i][v] = begin;
+      UNROLL for (int v = 0; v < P * VECTORS; v++) part[i][v] = begin;
+      if (P > 1) prefetch(x + (M + i) * q->width + GROUP * g);  // the next tile's
     }
     for (int s = 0; s < GROUP / 4; s++, w += 64) {
+      vi b[P * VECTORS];
+      UNROLL for (int v = 0; v < P * VECTORS; v++) b[v] = load_int(w + v / VECTORS * next + v % VECTORS * 4 * VL);
       prefetch(w + AHEAD);
-      vi b[VECTORS];
-      UNROLL for (int v = 0; v < VECTORS; v++) b[v] = load_int(w + 4 * VL * v);
+      if (P > 1) prefetch(w + next + AHEAD);
       UNROLL for (int i = 0; i < M; i++) {
         const vi a = four_codes(x + i * q->width + GROUP * g + 4 * s);
-        UNROLL for (int v = 0; v < VECTORS; v++) part[i][v] = dot_int8<GROUP>(part[i][v], b[v], a);
+        UNROLL for (int v = 0; v < P * VECTORS; v++) part[i][v] = dot_int8<GROUP>(part[i][v], b[v], a);
       }
     }
+    if (M > 4) __asm__ volatile("" : : "r"(acc) : "memory");  // sums wait in memory: registers are for `part`
     UNROLL for (int i = 0; i < M; i++) {
       const vf scale = splat(q->scales[(row + i) * groups + g]);
-      UNROLL for (int v = 0; v < VECTORS; v++) acc[i][v] += scale * to_float(part[i][v]);
+      UNROLL for (int v = 0; v < P * VECTORS; v++) acc[i][v] += scale * to_float(part[i][v]);
     }
+    if (M > 4) __asm__ volatile("" : : "r"(acc) : "memory");  // and are not read back before they are needed
   }
 }
 
@@ -376,36 +426,44 @@ template <int M> INLINE void int4_tile(const uint8_t* w, const Quantised* q, int
   }
 }
 
-template <int M, bool INT8>
-INLINE void panel(const Matrix* m, const uint8_t* w, int p, const Quantised* q, int64_t row, float* y, int64_t ldy, int n, int add) {
-  vf acc[M][VECTORS] = {};
-  if (!INT8) int4_tile<M>(w, q, row, acc);
-  else if (q->group == WIDE_GROUP) int8_tile<M, WIDE_GROUP>(w, q, row, acc);
-  else int8_tile<M, FINE_GROUP>(w, q, row, acc);
+template <int M, int P, bool INT8>
+INLINE void panels(const Matrix* m, const uint8_t* w, int p, const Quantised* q, int64_t row, float* y, int64_t ldy, int add) {
+  vf acc[M][P * VECTORS] = {};
+  if (P > 1) UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < P * VECTORS; v++) __builtin_prefetch(y + (row + i) * ldy + p * PANEL + v * VL, 1, 3);
+  if constexpr (!INT8) int4_tile<M>(w, q, row, acc);
+  else if (q->group == WIDE_GROUP) int8_tile<M, P, WIDE_GROUP>(w, q, row, acc);
+  else int8_tile<M, P, FINE_GROUP>(w, q, row, acc);
   for (int i = 0; i < M; i++)
-    for (int v = 0; v < VECTORS && v * VL < n; v++) {
-      const int j = p * PANEL + v * VL, have = n - v * VL < VL ? n - v * VL : VL;
+    for (int v = 0; v < P * VECTORS; v++) {
+      const int j = p * PANEL + v * VL, have = m->n - j < VL ? m->n - j : VL;
+      if (have <= 0) break;
       float* out = y + (row + i) * ldy + j;
       vf r = acc[i][v];
       if (INT8) r *= load(m->scale + j);
       if (m->bias) r += load_some(m->bias + j, have);
       if (add) r += load_some(out, have);
-      std::memcpy(out, &r, 4 * have);
+      store_some(out, r, have);
     }
 }
 
 template <bool INT8>
 void quantised_linear(const Matrix* m, const Quantised* q, float* y, int64_t ldy, int64_t rows, int n0, int n1, int add) {
   constexpr int M = VL == 16 ? 8 : 4;
+  constexpr bool PAIRS = INT8 && VL == 16;  // of panels: fewer loads for as many products
   const int64_t bytes = INT8 ? q->width * PANEL : q->width / 32 * 320;
   for (int p = n0 / PANEL; p * PANEL < n1; p++) {
     const uint8_t* w = static_cast<const uint8_t*>(m->weight) + p * bytes;
-    const int n = m->n - p * PANEL < PANEL ? m->n - p * PANEL : PANEL;
     int64_t row = 0;
-    for (; row + M <= rows; row += M) panel<M, INT8>(m, w, p, q, row, y, ldy, n, add);
-    if (M > 4 && rows - row >= 4) panel<4, INT8>(m, w, p, q, row, y, ldy, n, add), row += 4;
-    if (rows - row >= 2) panel<2, INT8>(m, w, p, q, row, y, ldy, n, add), row += 2;
-    if (rows - row >= 1) panel<1, INT8>(m, w, p, q, row, y, ldy, n, add);
+    if constexpr (PAIRS)
+      if (rows > 16 && (p + 1) * PANEL < n1) {  // of fewer, reading weights takes longest: one stream
+        tiles(rows, [&](auto count, int64_t i) { panels<count, 2, INT8>(m, w, p, q, i, y, ldy, add); });
+        p++;
+        continue;
+      }
+    for (; row + M <= rows; row += M) panels<M, 1, INT8>(m, w, p, q, row, y, ldy, add);
+    if (M > 4 && rows - row >= 4) panels<4, 1, INT8>(m, w, p, q, row, y, ldy, add), row += 4;
+    if (rows - row >= 2) panels<2, 1, INT8>(m, w, p, q, row, y, ldy, add), row += 2;
+    if (rows - row >= 1) panels<1, 1, INT8>(m, w, p, q, row, y, ldy, add);
   }
 }
 
@@ -425,7 +483,11 @@ void linear(const Matrix* m, const float* x, int64_t ldx, const Quantised* q, fl
 // ------------------------------------------------------------------------------------------------ norm, rope, attention
 
 void norm(const float* x, float* y, int n, const float* weight, const float* bias, float epsilon, int kind, int add) {
-  if (kind == NORM_NONE) return each(n, y, [&](int i, int m) { return load_some(y + i, m) + load_some(x + i, m); });
+  if (kind == NORM_NONE)
+    return each(n, y, [&](int i, int m) {
+      const vf v = load_some(x + i, m);
+      return load_some(y + i, m) + (weight ? v * load_some(weight + i, m) : v);
+    });
   const bool centred = kind == NORM_LAYER;
   auto total = [&](float shift, bool squared) {
     vf s{};
@@ -463,16 +525,12 @@ void rotate(float* x, int heads, int head_dim, const float* cos, const float* si
 // Scores (M,keys) of M queries, one below the other, with the keys begin...end-1; M a multiple of nothing.
 // As many keys as make whole panels, for many queries; returns how many that were.
 int panel_scores(const float* q, int c, const float* keys, int64_t stride, int n, int count, float* s) {
-  constexpr int M = VL == 16 ? 12 : VL == 8 ? 6 : 4;
   if (count < 4 || c > DEEP) return 0;
   float* panel = panel_memory();
   const int whole = n / WIDE * WIDE;
   for (int j = 0; j < whole; j += WIDE) {
     make_panel(keys + j * stride, stride, c, panel);
-    int i = 0;
-    for (; i + M <= count; i += M) panel_tile<M>(q + i * c, c, panel, c, nullptr, s + static_cast<int64_t>(i) * n + j, n, false);
-    for (; i + 2 <= count; i += 2) panel_tile<2>(q + i * c, c, panel, c, nullptr, s + static_cast<int64_t>(i) * n + j, n, false);
-    for (; i < count; i++) panel_tile<1>(q + i * c, c, panel, c, nullptr, s + static_cast<int64_t>(i) * n + j, n, false);
+    tiles(count, [&](auto rows, int64_t i) { panel_tile<rows>(q + i * c, c, panel, c, nullptr, s + i * n + j, n, false); });
   }
   return whole;
 }
@@ -573,8 +631,10 @@ void attend(const Op* op, const Spans* spans, const float* queries, int64_t row_
   for (; i < count; i++) mix_all<1>(s + static_cast<int64_t>(i) * n, n, v, key_stride, n, places + i, c);
 }
 
+#include "training.inl"
+
 constexpr Kernels make(const char* name) {
-  return Kernels{name, linear, quantise, norm, rotate, gate, attend};
+  return Kernels{name, linear, product, quantise, norm, rotate, gate, attend, squares, adamw, dropout};
 }
 
 }  // namespace

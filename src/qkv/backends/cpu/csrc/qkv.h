@@ -17,7 +17,7 @@ enum Activation : int32_t {
   ACT_NONE, ACT_GELU, ACT_GELU_TANH, ACT_SILU, ACT_RELU, ACT_QUICK_GELU, ACT_RELU2, ACT_TANH, ACT_SIGMOID
 };
 
-enum NormKind : int32_t { NORM_RMS, NORM_LAYER, NORM_NONE };  // none: src is only added to dst
+enum NormKind : int32_t { NORM_RMS, NORM_LAYER, NORM_NONE };  // none: src, times weight if there is one, is only added to dst
 
 enum OpKind : int32_t { OP_NORM, OP_QUANTISE, OP_LINEAR, OP_ROTATE, OP_STORE, OP_ATTEND, OP_GATE, OP_EMBED };
 
@@ -77,4 +77,19 @@ struct Program {
   const Op* ops;
   const int32_t* widths;  // of buffers 0...
   int32_t op_count, buffer_count;
+};
+
+// A weight (rows,width) with what AdamW keeps of it, and the numbers of this step.
+struct Parameter {
+  float* weight;
+  const float* grad;
+  float *mean, *square;
+  uint8_t* live;  // (rows): whether a row has, or had, a gradient
+  int64_t rows, width;
+  float mean_part;            // 1 - beta1
+  float beta2, square_part;   // and 1 - beta2
+  float epsilon;
+  float keep;                 // 1 - rate * weight decay
+  float rate;                 // divided by 1 - beta1^step
+  float correction;           // the root of 1 - beta2^step
 };

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <sys/mman.h>
 #include "kernels.h"
 #include "threads.h"
 
@@ -11,6 +12,7 @@ const Kernels& kernels();  // of this processor
 
 namespace {
 
+constexpr size_t HUGE_PAGE = 1 << 21;
 constexpr int BUFFERS = 16;    // of a program at most
 int64_t padded(int64_t k) { return (k + 63) / 64 * 64; }
 
@@ -23,8 +25,12 @@ struct Workspace {
     if (bytes > size) {
       std::free(memory);
       size = 0;
-      memory = static_cast<char*>(std::aligned_alloc(64, (bytes + 4095) / 4096 * 4096));
-      if (memory) size = (bytes + 4095) / 4096 * 4096;
+      const size_t page = bytes < HUGE_PAGE ? 4096 : HUGE_PAGE, whole = (bytes + page - 1) / page * page;
+      memory = static_cast<char*>(std::aligned_alloc(page, whole));
+      if (memory) size = whole;
+#if defined(MADV_HUGEPAGE)
+      if (memory && page == HUGE_PAGE) madvise(memory, whole, MADV_HUGEPAGE);
+#endif
     }
     return memory;
   }
@@ -73,7 +79,7 @@ struct Deal {
 };
 
 int chunk_of(int n, int threads, int64_t rows) {  // columns of a matrix that are one part: a multiple of 32, as panels are
-  const int most = rows > 16 ? 128 : 256;
+  const int most = rows > 256 ? 32 : rows > 16 ? 128 : 256;
   return std::min(most, std::max(32, (n / (threads * 8) + 31) / 32 * 32));
 }
 
@@ -182,12 +188,14 @@ struct Worker {
 
   void attend(const Op& op, const Deal& deal, float* src, int64_t ls, float* dst, int64_t ld) const {
     const int c = op.width, group = op.heads / op.kv_heads;
-    int most = 1;  // blocks of queries that a text has
-    for (int t = 0; t < call.texts; t++)
-      most = std::max(most, ((call.starts[t + 1] - call.starts[t]) * group + QUERY_BLOCK - 1) / QUERY_BLOCK);
+    auto queries = [&](int text) { return (call.starts[text + 1] - call.starts[text]) * group; };
+    auto blocks = [&](int text) { return std::max(1, (queries(text) + QUERY_BLOCK - 1) / QUERY_BLOCK); };
+    int most = 1;
+    for (int t = 0; t < call.texts; t++) most = std::max(most, blocks(t));
     deal(call.texts * op.kv_heads * most, [&](int part) {
       const int text = part / (op.kv_heads * most), head = part / most % op.kv_heads, row = call.starts[text];
-      const int i0 = part % most * QUERY_BLOCK, i1 = std::min(i0 + QUERY_BLOCK, (call.starts[text + 1] - row) * group);
+      const int all = queries(text), size = (all + blocks(text) - 1) / blocks(text);
+      const int i0 = part % most * size, i1 = std::min(i0 + size, all);
       if (i0 >= i1) return;
       if (whole(op)) {
         rotate(op, row, src + row * ls + head * group * c, group);
@@ -201,8 +209,8 @@ struct Worker {
         const int64_t place = text * cache.batch_stride + head * cache.head_stride;
         keys = cache.keys + place, values = cache.values + place, stride = cache.key_stride;
       }
-      const Spans& all = call.spans[call.many_spans ? op.layer : 0];
-      const Spans spans{all.first + row, all.last + row};
+      const Spans& of = call.spans[call.many_spans ? op.layer : 0];
+      const Spans spans{of.first + row, of.last + row};
       kernels().attend(&op, &spans, rows + head * group * c, ls, keys, values, stride, i0, i1, dst + row * ld + head * group * c, ld, scratch);
     });
   }

@@ -1,0 +1,1 @@
+"""Adapters: LoRA and its relatives, in PEFT's file format."""

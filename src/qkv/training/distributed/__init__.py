@@ -1,0 +1,1 @@
+"""More than one process: data, gradients and parts of a model among them."""

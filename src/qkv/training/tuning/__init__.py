@@ -1,0 +1,1 @@
+"""Before a run: what it will cost, which learning rate, which of many settings."""

@@ -1,0 +1,137 @@
+"""A run of a tiny model that is killed again and again, for test_killed.py: `python tests/killed.py folder kills`.
+
+Prints a JSON line for each run: {"kills", "saving" (kills in saving), "problems": [...]}. torch is imported once;
+each life is a fork.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+import qkv.training.checkpoint as checkpoints
+from qkv import AutoModelForSequenceClassification
+from qkv.training.arguments import TrainingArguments
+from qkv.training.trainer import Trainer
+from tiny import GOLDENS
+from tiny_training import rows
+
+FILES = (
+    "model.safetensors",
+    "optimizer.safetensors",
+    "rng.safetensors",
+    "optimizer.json",
+    "scheduler.json",
+    "rng.json",
+)
+STEPS = 12
+
+
+def train(folder):
+    """Dropout, shuffling, accumulation, evaluation, the best model, rotation: a checkpoint each step."""
+    model = AutoModelForSequenceClassification.from_pretrained(
+        GOLDENS / "bert" / "ForSequenceClassification", hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1
+    )
+    args = TrainingArguments(
+        str(folder), num_train_epochs=3, per_device_train_batch_size=2, gradient_accumulation_steps=2, logging_steps=1,
+        save_steps=1, eval_steps=1, eval_strategy="steps", load_best_model_at_end=True, save_total_limit=2,
+        learning_rate=1e-3, lr_scheduler_type="cosine", warmup_steps=2, disable_tqdm=True, use_cpu=True,
+    )  # fmt: skip
+    trainer = Trainer(model, args, train_dataset=rows(15), eval_dataset=rows(4, seed=1))
+    trainer.train(resume_from_checkpoint="auto")
+
+
+def live(folder):
+    """Start a life; its process id."""
+    child = os.fork()
+    if child:
+        return child
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(os.open(folder / "errors.txt", os.O_CREAT | os.O_APPEND | os.O_WRONLY), 2)
+    code = 1
+    try:
+        torch.manual_seed(os.getpid())  # nothing of before matters
+        train(folder)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def kill(child, folder, draw, usual):
+    """Kill a life at a random moment, two of three inside of saving. Whether it was; None if the life had ended."""
+    inside = draw.random() < 0.67
+    step = draw.randrange(1, 5)
+    start, seen, saving = time.monotonic(), set(), False
+    moment = start + (60 if inside else draw.random() * usual)
+    while time.monotonic() < moment:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return None
+        if inside and not saving:
+            seen |= {path.name for path in folder.glob(".checkpoint-*")}
+            if len(seen) >= step:
+                saving, moment = True, time.monotonic() + draw.random() * 0.02
+        time.sleep(0.0005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return any(folder.glob(".checkpoint-*"))
+
+
+def log(folder):
+    """What was logged, without times."""
+    entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in entry.items() if "runtime" not in k and "per_second" not in k} for entry in entries]
+
+
+def last_step(folder):
+    return max(map(checkpoints.step_of, checkpoints.checkpoints(folder)), default=0)
+
+
+def differences(folder, whole):
+    """What is not as in the run that nobody killed."""
+    one, other = folder / f"checkpoint-{STEPS}", whole / f"checkpoint-{STEPS}"
+    found = [name for name in FILES if (one / name).read_bytes() != (other / name).read_bytes()]
+    found += ["log"] if log(folder) != log(whole) else []
+    names = [{path.name for path in place.iterdir()} - {"errors.txt"} for place in (folder, whole)]
+    return found + (["files"] if names[0] != names[1] else [])
+
+
+def main(home, kills):
+    torch.set_num_threads(1)
+    whole, draw = home / "whole", random.Random(6)
+    whole.mkdir()
+    train(home / "warm")  # imports what is imported late
+    started = time.monotonic()
+    os.waitpid(live(whole), 0)
+    usual = time.monotonic() - started
+    assert last_step(whole) == STEPS, (whole / "errors.txt").read_text()
+    done = number = 0
+    while done < kills:
+        number += 1
+        folder, result = home / str(number), {"kills": 0, "saving": 0, "problems": []}
+        folder.mkdir()
+        for _ in range(4):
+            before = last_step(folder)
+            saving = kill(live(folder), folder, draw, usual)
+            if saving is None:
+                break
+            result["kills"] += 1
+            result["saving"] += saving
+            torn = [path.name for path in checkpoints.named(folder) if checkpoints.problem(path, thorough=True)]
+            result["problems"] += [f"torn {name}" for name in torn]
+            result["problems"] += ["lost"] if last_step(folder) < before else []
+        if os.waitstatus_to_exitcode(os.waitpid(live(folder), 0)[1]):
+            result["problems"].append((folder / "errors.txt").read_text()[-2000:])
+        else:
+            result["problems"] += differences(folder, whole)
+        print(json.dumps(result), flush=True)
+        done += result["kills"]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

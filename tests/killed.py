@@ -1,4 +1,5 @@
-"""A run of a tiny model that is killed again and again, for test_killed.py: `python tests/killed.py folder kills`.
+"""A run of a tiny model that is killed again and again, for test_killed.py: `python tests/killed.py folder kills`; or
+once before each change that it makes to its files, with "each" for kills.
 
 Prints a JSON line for each run: {"kills", "saving" (kills in saving), "problems": [...]}. torch is imported once;
 each life is a fork.
@@ -30,15 +31,16 @@ FILES = (
     "rng.json",
 )
 STEPS = 12
+CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod")
 
 
-def train(folder):
+def train(folder, steps=STEPS):
     """Dropout, shuffling, accumulation, evaluation, the best model, rotation: a checkpoint each step."""
     model = AutoModelForSequenceClassification.from_pretrained(
         GOLDENS / "bert" / "ForSequenceClassification", hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1
     )
     args = TrainingArguments(
-        str(folder), num_train_epochs=3, per_device_train_batch_size=2, gradient_accumulation_steps=2, logging_steps=1,
+        str(folder), max_steps=steps, per_device_train_batch_size=2, gradient_accumulation_steps=2, logging_steps=1,
         save_steps=1, eval_steps=1, eval_strategy="steps", load_best_model_at_end=True, save_total_limit=2,
         learning_rate=1e-3, lr_scheduler_type="cosine", warmup_steps=2, disable_tqdm=True, use_cpu=True,
     )  # fmt: skip
@@ -46,8 +48,23 @@ def train(folder):
     trainer.train(resume_from_checkpoint="auto")
 
 
-def live(folder):
-    """Start a life; its process id."""
+def die_before(change, folder):
+    """SIGKILL for this process when so many changes to files of a folder were made."""
+    count = 0
+
+    def hear(event, arguments):
+        nonlocal count
+        writes = event in CHANGES or event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if writes and str(arguments[0]).startswith(str(folder)):
+            count += 1
+            if count > change:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hear)
+
+
+def live(folder, steps=STEPS, changes=None):
+    """Start a life, that ends after so many changes to its files if that is given; its process id."""
     child = os.fork()
     if child:
         return child
@@ -57,7 +74,9 @@ def live(folder):
     code = 1
     try:
         torch.manual_seed(os.getpid())  # nothing of before matters
-        train(folder)
+        if changes is not None:
+            die_before(changes, folder)
+        train(folder, steps)
         code = 0
     finally:
         os._exit(code)
@@ -92,20 +111,44 @@ def last_step(folder):
     return max(map(checkpoints.step_of, checkpoints.checkpoints(folder)), default=0)
 
 
-def differences(folder, whole):
+def torn(folder):
+    return [f"torn {path.name}" for path in checkpoints.named(folder) if checkpoints.problem(path, thorough=True)]
+
+
+def differences(folder, whole, steps=STEPS):
     """What is not as in the run that nobody killed."""
-    one, other = folder / f"checkpoint-{STEPS}", whole / f"checkpoint-{STEPS}"
+    one, other = folder / f"checkpoint-{steps}", whole / f"checkpoint-{steps}"
     found = [name for name in FILES if (one / name).read_bytes() != (other / name).read_bytes()]
     found += ["log"] if log(folder) != log(whole) else []
     names = [{path.name for path in place.iterdir()} - {"errors.txt"} for place in (folder, whole)]
     return found + (["files"] if names[0] != names[1] else [])
 
 
-def main(home, kills):
-    torch.set_num_threads(1)
+def go_on(folder, whole, steps=STEPS):
+    """To the end of the run; what is wrong then."""
+    if os.waitstatus_to_exitcode(os.waitpid(live(folder, steps), 0)[1]):
+        return [(folder / "errors.txt").read_text()[-2000:]]
+    return differences(folder, whole, steps)
+
+
+def each(home, steps):
+    """A run that is killed before its first change, one that is killed before its second, ..."""
+    whole, changes, ended = home / "whole", 0, False
+    whole.mkdir()
+    go_on(whole, whole, steps)
+    while not ended:
+        folder = home / str(changes)
+        folder.mkdir()
+        ended = os.waitstatus_to_exitcode(os.waitpid(live(folder, steps, changes), 0)[1]) == 0
+        saving = any(folder.glob(".checkpoint-*"))
+        problems = [f"{each} before change {changes}" for each in torn(folder) + go_on(folder, whole, steps)]
+        print(json.dumps({"kills": int(not ended), "saving": int(saving), "problems": problems}), flush=True)
+        changes += 1
+
+
+def randomly(home, kills):
     whole, draw = home / "whole", random.Random(6)
     whole.mkdir()
-    train(home / "warm")  # imports what is imported late
     started = time.monotonic()
     os.waitpid(live(whole), 0)
     usual = time.monotonic() - started
@@ -122,16 +165,15 @@ def main(home, kills):
                 break
             result["kills"] += 1
             result["saving"] += saving
-            torn = [path.name for path in checkpoints.named(folder) if checkpoints.problem(path, thorough=True)]
-            result["problems"] += [f"torn {name}" for name in torn]
+            result["problems"] += torn(folder)
             result["problems"] += ["lost"] if last_step(folder) < before else []
-        if os.waitstatus_to_exitcode(os.waitpid(live(folder), 0)[1]):
-            result["problems"].append((folder / "errors.txt").read_text()[-2000:])
-        else:
-            result["problems"] += differences(folder, whole)
+        result["problems"] += go_on(folder, whole)
         print(json.dumps(result), flush=True)
         done += result["kills"]
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    torch.set_num_threads(1)
+    home = Path(sys.argv[1])
+    train(home / "warm")  # imports what is imported late
+    each(home, 3) if sys.argv[2] == "each" else randomly(home, int(sys.argv[2]))

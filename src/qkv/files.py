@@ -23,6 +23,7 @@ _PART = re.compile(rf"(?!{_DEVICE})[\w+@=,()~-][\w.+@=,()~ -]{{0,199}}(?<![. ])"
 _ID_PART = r"\w(?:[\w.-]{0,94}\w)?"
 _ID = re.compile(rf"(?!.*(?:--|\.\.|\.git$))(?:{_ID_PART}/)?{_ID_PART}", re.ASCII)
 _REVISION = re.compile(r"\w[\w.+-]*(?:/\w[\w.+-]*)*", re.ASCII)
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 _SECRETS = {
     "a Hugging Face token": re.compile(rb"\bhf_[A-Za-z0-9]{30}"),
     "a GitHub token": re.compile(rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{22})"),
@@ -219,7 +220,7 @@ def replace_file(target: Path, content: bytes | str | Callable[[Path], None]) ->
 
     content: bytes, text (written as UTF-8), or a function that writes to the path given.
     """
-    temp = target.with_name(f".{target.name[:50]}.{secrets.token_hex(8)}.tmp")
+    temp = target.with_name(f".{target.name[:50]}.{secrets.token_hex(8)}.tmp")  # as in _UNFINISHED
     descriptor = os.open(temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)  # the kernel applies the umask
     try:
         mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
@@ -235,6 +236,13 @@ def replace_file(target: Path, content: bytes | str | Callable[[Path], None]) ->
         temp.unlink(missing_ok=True)
     sync(target.parent)  # the new name, too, must survive
     return target
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the files that `replace_file` was writing into a folder when its process was killed."""
+    for path in folder.glob(".*.tmp"):
+        if _UNFINISHED.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import short
-from ..files import check_name, read_json, sha256_of, sync, vetted, write_json
+from ..files import check_name, read_json, remove_unfinished, sha256_of, sync, vetted, write_json
 from .state import TrainerState
 
 logger = logging.getLogger("qkv")
@@ -150,6 +150,7 @@ def mend(folder: Path) -> None:
     left = [path for path in folder.glob(".checkpoint-*") if ASIDE.fullmatch(path.name)] if folder.is_dir() else []
     for path in folder.glob(f"{PUSH}*"):
         _remove(path)
+    remove_unfinished(folder)
     for path in sorted(left, key=lambda path: _modified(path / MANIFEST), reverse=True):
         target = folder / ASIDE.sub(r"\1", path.name)
         if problem(path) is None and not target.exists():

@@ -161,12 +161,15 @@ class Saving(Describing):
 
         def save() -> None:
             checkpoints.save(self.args.folder, self.state.global_step, write)
-            best, own = self.state.best_model_checkpoint, self.state.saved
-            checkpoints.rotate(self.args.folder, self.args.save_total_limit, best, own)
+            self._rotate()
 
         self.processes.first(save)
         if self.processes.main:
             self._push_checkpoint()
+
+    def _rotate(self) -> None:
+        best, own = self.state.best_model_checkpoint, self.state.saved
+        checkpoints.rotate(self.args.folder, self.args.save_total_limit, best, own)
 
     def _finish(self, started: float, first: int) -> TrainOutput:
         """The end of train(): the last log, the best model."""
@@ -179,6 +182,7 @@ class Saving(Describing):
             "train_steps_per_second": made / seconds, "train_loss": loss,
         }  # fmt: skip
         self.log(metrics)
+        self.processes.first(self._rotate)  # a process that was killed after its last checkpoint had no time for it
         if self.average is not None:
             self.average.keep()
         self.average = None

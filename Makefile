@@ -106,6 +106,7 @@ LLAMA_CPP := -DGGML_NATIVE=ON -DLLAMA_CURL=OFF -DLLAVA_BUILD=OFF -DLLAMA_BUILD_T
 goldens: peers
 	.venvs/peer5/bin/python tools/golden.py
 	.venvs/peer4/bin/python tools/golden.py
+	.venvs/peer5/bin/python tools/golden_dropout.py
 
 # 4.55.4 is the last that has group beams, contrastive search, DoLa and constraints.
 generation-goldens: peers real .venvs/peer455/.done

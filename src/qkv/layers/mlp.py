@@ -52,16 +52,24 @@ def activation(name: str) -> nn.Module:
 
 
 class MLP(Named):
-    """down(act(up(x))): (B,T,D) -> (B,T,F) -> (B,T,D)"""
+    """down(act(up(x))): (B,T,D) -> (B,T,F) -> (B,T,D)
 
-    def __init__(self, dim: int, hidden: int, act: str, *, bias: bool = True, dropout: float = 0.0):
+    Args:
+        dropout: between the two, as T5 has it.
+        out_dropout: after them, where it is not that of the block.
+    """
+
+    def __init__(
+        self, dim: int, hidden: int, act: str, *, bias: bool = True, dropout: float = 0.0, out_dropout: float = 0.0
+    ):
         super().__init__()
         self.up_proj = Linear(dim, hidden, bias=bias)
         self.down_proj = Linear(hidden, dim, bias=bias)
-        self.act, self.dropout = activation(act), dropout  # dropout between the two, as T5 has it
+        self.act, self.dropout, self.out_dropout = activation(act), dropout, out_dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(dropout(self.act(self.up_proj(x)), self.dropout, self.training))
+        x = self.down_proj(dropout(self.act(self.up_proj(x)), self.dropout, self.training))
+        return dropout(x, self.out_dropout, self.training)
 
 
 class GatedMLP(MLP):

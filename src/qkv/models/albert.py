@@ -2,16 +2,17 @@
 
 Embeddings are of width `embedding_size` and are projected once. The layers come in groups, mostly one, and those of a
 group are the same blocks over and over. Beside hidden words it is trained on whether two texts are in their order.
-Dropout follows the feed-forward network too, as in the paper's code; the reference library has none there.
 """
 
 from collections.abc import Iterable
+from typing import cast
 
 from torch import Tensor, nn
 
 from ..heads import MaskedLM, MultipleChoice, PreTraining, QuestionAnswering, SequenceClassifier, TokenClassifier
 from ..keymap import KeyMap
-from ..layers import Layers
+from ..layers import Attention, Layers
+from ..layers.dropout import Dropout
 from ..layers.masks import padding_mask
 from ..outputs import SentenceOrderOutput
 from .bert import NO_POOLER, TIED, BertConfig, block, embeddings
@@ -130,6 +131,8 @@ class AlbertModel(TextModel):
         self.embed_proj = nn.Linear(c.embedding_size, c.hidden_size)
         groups = (Layers(block(c) for _ in range(c.inner_group_num)) for _ in range(c.num_hidden_groups))
         self.layers = SharedLayers(groups, c.num_hidden_layers)
+        for each in self.layers.blocks:  # dropout after attention alone
+            each.dropout, cast(Attention, each.attn).out_dropout = Dropout(0.0), c.hidden_dropout_prob
         self.pooler = Pooler(c.hidden_size, c.hidden_size) if add_pooling_layer else None
 
     def encode(self, x: Tensor, mask: Tensor | None, positions: Tensor, segments: Tensor | None) -> Tensor:

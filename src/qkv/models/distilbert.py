@@ -1,7 +1,11 @@
 """DistilBERT (Sanh et al., 2019, arXiv:1910.01108): BERT at half depth, without segments and pooler."""
 
+from typing import cast
+
 from ..heads import MaskedLM, MultipleChoice, QuestionAnswering, SequenceClassifier, TokenClassifier
 from ..keymap import KeyMap
+from ..layers import MLP
+from ..layers.dropout import Dropout
 from .bert import TIED, BertConfig, BertModel
 from .task import Head
 
@@ -56,11 +60,11 @@ class DistilBertModel(BertModel):
         "ForTokenClassification": Head(TokenClassifier, {"classifier": "out"}),
         "ForQuestionAnswering": Head(QuestionAnswering, {"qa_outputs": "out"}, {"dropout": "qa_dropout"}),
         "ForMaskedLM": Head(
-            MaskedLM,
-            {"vocab_transform": "dense", "vocab_layer_norm": "norm", "vocab_projector": "out"},
-            tied=TIED,
+            MaskedLM, {"vocab_transform": "dense", "vocab_layer_norm": "norm", "vocab_projector": "out"}, tied=TIED
         ),
     }
 
     def __init__(self, config: DistilBertConfig):
         super().__init__(config, add_pooling_layer=False)
+        for each in self.layers:  # dropout after the feed-forward network alone
+            each.dropout, cast(MLP, each.mlp).out_dropout = Dropout(0.0), config.hidden_dropout_prob

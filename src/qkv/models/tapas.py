@@ -93,7 +93,9 @@ class TapasModel(TextModel):
     )
     heads = {
         "ForMaskedLM": BertModel.heads["ForMaskedLM"],
-        "ForSequenceClassification": Head(SequenceClassifier, {"classifier": "out"}, {"token": "pooled"}),
+        "ForSequenceClassification": Head(
+            SequenceClassifier, {"classifier": "out"}, {"token": "pooled", "dropout": "hidden_dropout_prob"}
+        ),
         "ForTableQuestionAnswering": Head(
             TableQuestionAnswering,
             {

@@ -126,11 +126,11 @@ def test_text_generation(tmp_path):
     gpt2(tmp_path / "gpt2")
     *lines, length = run(GENERATION, tmp_path)
     assert "\n".join(lines).startswith("Artificial intelligence will")
-    assert 28 < int(length) <= 50
+    assert 26 < int(length) <= 50  # the prompt and, as it is drawn, a token or more
 
 
 def test_text_generation_pipeline(tmp_path):
     gpt2(tmp_path / "gpt2")
     *lines, length = run(PIPELINE, tmp_path)
     assert "\n".join(lines).startswith("Once upon a time")
-    assert 16 < int(length) <= 30  # of prompt and text together
+    assert 14 < int(length) <= 30  # of prompt and text together

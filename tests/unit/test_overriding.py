@@ -106,7 +106,8 @@ def test_evaluation_of_ones_own(tmp_path):
     half.train()
     whole = Trainer(half.model, arguments(tmp_path), eval_dataset=numbered()[:6])
     assert half.evaluate()["eval_loss"] == pytest.approx(whole.evaluate()["eval_loss"], abs=1e-6)
-    assert (half.predict(numbered()).predictions == whole.predict(numbered()).predictions[::-1]).all()
+    ours, theirs = half.predict(numbered()).predictions, whole.predict(numbered()).predictions[::-1]
+    assert ours == pytest.approx(theirs, abs=1e-6)  # rows have other places in their batches
 
 
 def test_steps_and_logs_of_ones_own(tmp_path):

@@ -175,6 +175,8 @@ def _parted(folder, make, **given):
     trainer.train(resume_from_checkpoint="auto")
     weights = trainer.processes.whole(trainer.model)
     trainer.save_model(str(folder / "saved"))
+    if trainer.is_world_process_zero() and "fsdp_config" in several:  # each process has a part of them
+        weights = type(make()).from_pretrained(folder / "saved").state_dict()
     test = trainer.predict(rows(5, seed=2, kind=kind)).metrics["test_loss"]
     return found(trainer, test=test)[0], trainer.model.state_dict() if weights is None else weights
 
@@ -185,6 +187,15 @@ def sharded(folder):
 
 def sharded_writer(folder):
     return _parted(folder, writer, fsdp="shard_grad_op auto_wrap", gradient_checkpointing=True)
+
+
+def apart(folder):
+    """Each process writes files of its own."""
+    return _parted(folder, classifier, fsdp="full_shard", fsdp_config={"state_dict_type": "SHARDED_STATE_DICT"})
+
+
+def apart_writer(folder):
+    return _parted(folder, writer, fsdp="full_shard", fsdp_config={"state_dict_type": "sharded_state_dict"})
 
 
 def heads(folder):
@@ -214,7 +225,7 @@ def plan(folder):
 
 
 RUNS = {run.__name__: run for run in (epochs, accumulation, stream, adapters, unused, dropout)}
-PARTED = (sharded, sharded_writer, heads, heads_writer, heads_llama, plan)
+PARTED = (sharded, sharded_writer, apart, apart_writer, heads, heads_writer, heads_llama, plan)
 RUNS |= {run.__name__: run for run in PARTED}
 
 

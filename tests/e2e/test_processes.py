@@ -13,10 +13,13 @@ import traceback
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+from torch.utils._pytree import tree_map
 
 import processes
 from processes import RUNS
 from qkv import AutoModelForSequenceClassification
+from qkv.training import state_files
 from qkv.training.arguments import TrainingArguments
 from qkv.training.checkpoint import get_last_checkpoint
 from qkv.training.trainer import Trainer
@@ -165,6 +168,35 @@ def test_a_run_goes_on_however_it_is_parted(two, tmp_path):
         assert torch.equal(tensor, weights[key])
 
 
+def test_each_process_writes_its_part(two, tmp_path):
+    """The files are what the first process writes of the same run; from them it goes on bit for bit, and elsewhere."""
+    folder, (whole, _) = two / "apart-out", kept(two, "apart")
+    for place in (folder / "checkpoint-4", folder / "saved"):
+        parts = [load_file(place / f"model-0000{i}-of-00002.safetensors") for i in (1, 2)]
+        assert not parts[0].keys() & parts[1].keys() and all(len(part) > 5 for part in parts)
+        expected = load_file(two / "sharded-out" / place.name / "model.safetensors")
+        assert (parts[0] | parts[1]).keys() == expected.keys() and not (place / "model.safetensors").exists()
+        assert all(torch.equal(tensor, (parts[0] | parts[1])[name]) for name, tensor in expected.items())
+        index = json.loads((place / "model.safetensors.index.json").read_text())
+        assert index["metadata"]["total_size"] == sum(tensor.nbytes for tensor in expected.values())
+    moments = [state_files.read_part(two / f"{run}-out" / "checkpoint-4", "optimizer") for run in ("apart", "sharded")]
+    listed = [tree_map(lambda x: x.tolist() if isinstance(x, torch.Tensor) else x, each) for each in moments]
+    assert listed[0] == listed[1] and len(listed[0]["state"]) > 20
+    assert not list((two / "apart-out").glob(".*"))
+    for name, count in (("apart", 2), ("sharded", 2), ("apart", 1)):
+        run = tmp_path / f"{name}-{count}"
+        shutil.copytree(folder / "checkpoint-4", run / f"{name}-out" / "checkpoint-4")
+        start(count, run, name)
+        values, _ = kept(run, name)
+        close(values, whole)
+        assert values == whole or count == 1
+
+
+def test_hosts_without_a_common_disk_cannot_write_apart(tmp_path):
+    said = start(2, tmp_path, "apart", apart=True, fails=True)
+    assert "its host has another disk" in said and "Leave out state_dict_type" in said, said
+
+
 @pytest.mark.parametrize(
     ("given", "say"),
     [
@@ -172,6 +204,7 @@ def test_a_run_goes_on_however_it_is_parted(two, tmp_path):
         ({"tp_size": 0}, "at least 1"),
         ({"fsdp": "full_shards"}, "full_shard"),
         ({"fsdp": True, "fsdp_config": {"reshard": True}}, "reshard_after_forward"),
+        ({"fsdp": True, "fsdp_config": {"state_dict_type": "LOCAL_STATE_DICT"}}, "FULL_STATE_DICT, SHARDED_STATE"),
         ({"fsdp": True, "fsdp_config": {"activation_checkpointing": True}}, "gradient_checkpointing=True"),
     ],
 )

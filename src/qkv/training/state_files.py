@@ -13,19 +13,19 @@ from ..checkpoint import read_file, write_tensors
 from ..files import read_json, write_file
 
 
-def write_part(folder: Path, name: str, value: Any) -> None:
+def write_part(folder: Path, name: str, value: Any, file: str | None = None) -> None:
     """State of nested dictionaries, lists and tuples with numbers, strings and tensors, as <name>.json, and its tensors
-    as <name>.safetensors."""
+    as <name>.safetensors, or `file`; those without data another process writes."""
     tensors: dict[str, Tensor] = {}
     write_file(folder, f"{name}.json", json.dumps(_pack(value, "", tensors)) + "\n")
-    if tensors:
-        write_tensors(folder, f"{name}.safetensors", tensors)
+    if tensors := {path: tensor for path, tensor in tensors.items() if not tensor.is_meta}:
+        write_tensors(folder, file or f"{name}.safetensors", tensors)
 
 
 def read_part(folder: Path, name: str) -> Any:
     """What `write_part` wrote, bit for bit. Raises: OSError for a file that is missing or damaged."""
-    file = folder / f"{name}.safetensors"
-    tensors = dict(read_file(file)) if file.is_file() else {}
+    files = (*folder.glob(f"{name}.safetensors"), *folder.glob(f"{name}-*-of-*.safetensors"))
+    tensors = {path: tensor for file in files for path, tensor in dict(read_file(file)).items()}
     try:
         return _unpack(read_json(folder / f"{name}.json"), tensors)
     except (KeyError, TypeError, ValueError) as error:

@@ -74,5 +74,5 @@ def write_weights(model: Any, folder: Path, weights: Any = None) -> None:
         write_adapters(model, folder)
     elif hasattr(model, "save_pretrained"):
         model.save_pretrained(folder, state_dict=weights)
-    else:
+    elif weights is None or weights:
         write_tensors(folder, "model.safetensors", model.state_dict() if weights is None else weights)

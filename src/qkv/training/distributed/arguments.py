@@ -20,13 +20,14 @@ from .processes import Processes
 logger = logging.getLogger("qkv")
 
 FSDP = ("full_shard", "shard_grad_op", "no_shard", "auto_wrap", "offload")
-# The first is read. The others say what has one way here: blocks are what is gathered at a time, found in any model.
+# Two are read. The others say what has one way here: blocks are what is gathered at a time, found in any model.
 _FSDP_CONFIG = """
-    reshard_after_forward version min_num_params transformer_layer_cls_to_wrap transformer_layer_cls backward_prefetch
-    forward_prefetch limit_all_gathers use_orig_params sync_module_states cpu_ram_efficient_loading state_dict_type
+    reshard_after_forward state_dict_type version min_num_params transformer_layer_cls_to_wrap transformer_layer_cls
+    backward_prefetch forward_prefetch limit_all_gathers use_orig_params sync_module_states cpu_ram_efficient_loading
     activation_checkpointing
 """
 FSDP_CONFIG = _FSDP_CONFIG.split()
+STATES = ("FULL_STATE_DICT", "SHARDED_STATE_DICT")
 
 
 @dataclass(kw_only=True)
@@ -38,7 +39,8 @@ class ProcessArguments:
     ddp_bucket_cap_mb: float | None = None  # megabytes of gradients sent at once; 25 if None
     tp_size: int = 1  # processes that share the heads and units of the model
     fsdp: Any = ""  # "full_shard" or "shard_grad_op": processes have slices of all weights; "offload": on the CPU
-    fsdp_config: Any = None  # {"reshard_after_forward": bool}, or a JSON file of such
+    # {"reshard_after_forward": bool, "state_dict_type": "SHARDED_STATE_DICT": each process writes files of its own}, or
+    fsdp_config: Any = None  # a JSON file of such
 
     def settle_processes(self) -> None:
         """Bring what the field lets be said in several ways into one. Raises: ValueError for what is unknown."""
@@ -56,7 +58,10 @@ class ProcessArguments:
                 raise ValueError(f"fsdp_config has no {short(name)}; the nearest are {nearest(name, FSDP_CONFIG)}.")
         if config.get("activation_checkpointing"):
             raise ValueError("fsdp_config: say gradient_checkpointing=True in place of activation_checkpointing.")
-        self.fsdp_config = config
+        kind = str(config.get("state_dict_type") or STATES[0])
+        if kind.upper() not in STATES:
+            raise ValueError(f"fsdp_config: state_dict_type={short(kind)} is unknown; say one of {', '.join(STATES)}.")
+        self.fsdp_config = config | ({"state_dict_type": kind.upper()} if "state_dict_type" in config else {})
 
     @property
     def world_size(self) -> int:

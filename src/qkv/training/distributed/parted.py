@@ -1,7 +1,7 @@
 """Processes with parts of the model: slices of all weights (FSDP2), or some heads and units (tensor parallelism).
 
-Checkpoints have whole tensors under published names whichever way a run was spread, one tensor in memory at a time:
-they load in one process, in any number of them, and in other libraries.
+Checkpoints have whole tensors under published names whichever way a run was spread, made one after the other: they load
+in one process, in any number of them, and in other libraries.
 """
 
 from collections.abc import Callable, Sequence
@@ -93,25 +93,32 @@ class Parted(Group):
     def whole(self, model: nn.Module) -> Any:
         if not self.parted(model):
             return None
-        ours = self._kept(nn.Module.state_dict(model, keep_vars=True))
+        ours: dict[str, Any] = nn.Module.state_dict(model, keep_vars=True)
+        keepers = self.keepers(ours)
+        kept = {name: self._kept(tensor, tensor, keepers[name]) for name, tensor in ours.items()}
+        kept = {name: tensor for name, tensor in kept.items() if not tensor.is_meta}
         keys: Any = getattr(model, "keys", None)
-        return ours if keys is None or not self.main else keys.to_published(ours)
+        return kept if keys is None else keys.to_published(kept)
 
     def whole_optimizer(self, optimizer: Any) -> dict[str, Any]:
         state, of = optimizer.state_dict(), parameters_of(optimizer)
-        kept = {i: self._kept(values, of[i]) for i, values in state["state"].items()}
+        keepers = self.keepers({i: of[i] for i in state["state"]})
+        kept = {
+            i: {name: self._kept(value, of[i], keepers[i]) for name, value in values.items()}
+            for i, values in state["state"].items()
+        }
         return {**state, "state": kept}
 
-    def _kept(self, tensors: dict[str, Any], like: Tensor | None = None) -> dict[str, Any]:
-        """Whole tensors in the first process, one made after the other."""
-        found = {}
-        for name, tensor in tensors.items():
-            whole = tensor
-            if isinstance(tensor, Tensor):
-                whole = self.together(tensor.detach(), tensor if like is None else like).cpu()
-            if self.main:
-                found[name] = whole
-        return found
+    def keepers(self, tensors: dict[Any, Tensor]) -> dict[Any, int]:
+        """The process that keeps each whole tensor."""
+        return dict.fromkeys(tensors, 0)
+
+    def _kept(self, value: Any, like: Tensor, keeper: int) -> Any:
+        """A whole tensor, without its data where another process keeps it; one after the other is made."""
+        if not isinstance(value, Tensor):
+            return value
+        whole = self.together(value.detach(), like)
+        return whole.cpu() if keeper == self.rank else whole.to("meta")
 
     def part_of(self, optimizer: Any) -> Take:
         of = parameters_of(optimizer)

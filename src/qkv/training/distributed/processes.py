@@ -6,6 +6,7 @@ object for everything that differs then. A process alone has `Processes()`, whos
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -73,12 +74,19 @@ class Processes:
         return model.load_state_dict(read(), strict=False)
 
     def whole(self, model: nn.Module) -> Any:
-        """The weights to save by published names, in the first process; None if the model has them all itself."""
+        """The weights to save by published names, in the process that writes them; None if the model has them all."""
         return None
 
     def whole_optimizer(self, optimizer: Any) -> dict[str, Any]:
-        """The state to save of an optimiser, in the first process."""
+        """The state to save of an optimiser; of what another process writes a tensor without data."""
         return optimizer.state_dict()
+
+    def write_apart(self, folder: Path, weights: Any, moments: Any = None) -> Path | None:
+        """Where all processes wrote what `whole` and `whole_optimizer` left each of them; None if the first writes all.
+
+        Raises: OSError, in all of them, if one could not, or the first does not find the files of another.
+        """
+        return None
 
     def part_of(self, optimizer: Any) -> Take | None:
         """What a process keeps of each tensor of an optimiser's state; None for all of it."""

@@ -107,6 +107,7 @@ goldens: peers
 	.venvs/peer5/bin/python tools/golden.py
 	.venvs/peer4/bin/python tools/golden.py
 	.venvs/peer5/bin/python tools/golden_dropout.py
+	.venvs/peer5/bin/python tools/golden_fresh.py
 
 # 4.55.4 is the last that has group beams, contrastive search, DoLa and constraints.
 generation-goldens: peers real .venvs/peer455/.done

@@ -31,10 +31,11 @@ def model(request):
     return AutoModelForSequenceClassification.from_config(tiny_config(request.param)).eval()
 
 
-def test_fresh_weights_are_drawn_as_the_config_says(model):
+def test_fresh_models_begin_with_biases_of_zero(model):
+    """What weights are drawn from tests/parity/test_fresh.py compares."""
     for module in model.modules():
-        if isinstance(module, nn.Linear) and module.weight.numel() > 200:
-            assert 0.015 < module.weight.std() < 0.025
+        if isinstance(module, nn.Linear):
+            assert module.weight.any()
             assert module.bias is None or not module.bias.any()
         if isinstance(module, nn.LayerNorm):
             assert (module.weight == 1).all() and (module.bias is None or not module.bias.any())

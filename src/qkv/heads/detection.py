@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..config import Config
 from ..layers.boxes import shifted
 from ..layers.published import Named
-from ..layers.queries import Perceptron
+from ..layers.queries import Perceptron, ZeroLinear
 from ..outputs import (
     ModelOutput,
     ObjectDetectionOutput,
@@ -184,4 +184,15 @@ class XavierLinear(nn.Linear):
             nn.init.zeros_(self.bias)
 
 
-DRAWN = (KaimingConv, PriorLinear, XavierLinear)  # which draw their weights as their class says
+class XavierEmbedding(nn.Embedding):
+    def reset_parameters(self) -> None:
+        nn.init.xavier_uniform_(self.weight)
+
+
+DRAWN = (
+    KaimingConv,
+    PriorLinear,
+    XavierLinear,
+    XavierEmbedding,
+    ZeroLinear,
+)  # which draw their weights as their class says

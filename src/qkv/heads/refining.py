@@ -54,7 +54,7 @@ class RefiningDetector(ObjectDetector):
         TaskHead.__init__(self, config)
         width, count = config.hidden_size, config.decoder_layers
         self.out = nn.ModuleList(PriorLinear(config) for _ in range(count))
-        self.boxes = nn.ModuleList(Perceptron(width, width, 4, 3) for _ in range(count))
+        self.boxes = nn.ModuleList(Perceptron(width, width, 4, 3, still=True) for _ in range(count))
 
     def forward(self, body: ModelOutput, inputs: Mapping[str, Any]) -> dict[str, Any]:
         logits, boxes = body["intermediate_logits"][:, -1], body["intermediate_reference_points"][:, -1]

@@ -46,13 +46,19 @@ class QueryBlock(Block):
         return self.mlp_norm(x + self.dropout(self.mlp(x)))
 
 
-class Perceptron(Named):
-    """Linear layers with ReLU between them: (...,D) -> (...,out)"""
+class ZeroLinear(nn.Linear):
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
 
-    def __init__(self, dim: int, hidden: int, out: int, count: int):
+
+class Perceptron(Named):
+    """Linear layers with ReLU between them: (...,D) -> (...,out); `still`: the last begins with zeros."""
+
+    def __init__(self, dim: int, hidden: int, out: int, count: int, still: bool = False):
         super().__init__()
-        widths = [dim, *[hidden] * (count - 1), out]
-        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in zip(widths[:-1], widths[1:], strict=True))
+        layers = [nn.Linear(dim if i == 0 else hidden, hidden) for i in range(count - 1)]
+        self.layers = nn.ModuleList([*layers, (ZeroLinear if still else nn.Linear)(hidden, out)])
 
     def forward(self, x: Tensor) -> Tensor:
         *inner, last = self.layers.children()

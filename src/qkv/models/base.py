@@ -7,6 +7,7 @@ names of its family: `named_parameters()`, `state_dict()`, `model.bert.encoder.l
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 
 _Model = TypeVar("_Model")
+LAYERS = nn.Linear | nn.Embedding | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d
+NAMES: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()  # what modules are called in those that hold them
 
 
 class Initialised(type):
@@ -47,7 +50,8 @@ class Initialised(type):
 def owned(module: nn.Module, model: Any = None) -> Iterator[tuple[nn.Module, Any]]:
     """All modules of a model, those inside another first, each with the innermost model that holds it."""
     model = module if isinstance(module, PreTrainedModel) else model
-    for child in module.children():
+    for name, child in module.named_children():
+        NAMES[child] = name
         yield from owned(child, model)
     yield module, model
 
@@ -156,10 +160,17 @@ class PreTrainedModel(Recomputing, Adaptable, Named, metaclass=Initialised):
 
     # ---------------------------------------------------------------------------------------------- weights
 
+    def std(self, layer: nn.Module, name: str) -> float:
+        """The standard deviation of a layer's fresh weights; `name` is what it is called in what holds it."""
+        return self.config.initializer_range
+
+    def draw(self, layer: Any, name: str) -> None:
+        nn.init.normal_(layer.weight, std=self.std(layer, name))
+
     def _init_weights(self, module: nn.Module) -> None:
-        """Draw one module's own weights: normal with `initializer_range`, biases zero."""
-        if isinstance(module, nn.Linear | nn.Embedding | nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, std=self.config.initializer_range)
+        """Draw one module's own weights: those of layers normal with `std`, biases zero."""
+        if isinstance(module, LAYERS):
+            self.draw(module, NAMES.get(module, ""))
             bias = getattr(module, "bias", None)
             if bias is not None:
                 nn.init.zeros_(bias)

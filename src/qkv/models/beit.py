@@ -155,6 +155,7 @@ DECODER |= {"decode_head.classifier": "out", "auxiliary_head.classifier": "auxil
 class BeitModel(VisionModel):
     config_class = BeitConfig
     base_model_prefix = "beit"
+    draws_vectors = False
     optional = ("pooler.", "embed.mask")
     extra = ("bool_masked_pos",)
     names = {

@@ -1,11 +1,12 @@
 """CLIP (Radford et al., 2021, arXiv:2103.00020): texts and pictures as vectors, near where they belong together."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from ..heads import ImageClassifier
 from ..heads.towers import PictureProjection, TextProjection, contrastive
-from ..layers import MLP, Attention
 from ..outputs import BaseModelOutputWithPooling, ModelOutput
 from .matching import MatchingConfig, MatchingModel, together
 from .task import Head
@@ -53,18 +54,19 @@ PICTURES = PICTURES | {"embeddings.class_embedding": "embed.cls", "pre_layrnorm"
 class Drawn:
     """Mixed into towers: fresh weights as in the paper's code, by width and depth."""
 
+    config: Any
+
+    def std(self, layer: nn.Module, name: str) -> float:
+        c = self.config
+        wide, deep = c.initializer_factor * c.hidden_size**-0.5, (2 * c.num_hidden_layers) ** -0.5
+        found = dict.fromkeys(("q_proj", "k_proj", "v_proj", "down_proj"), wide * deep)
+        found |= {"o_proj": wide, "out": wide, "up_proj": wide * 2**-0.5}
+        return found.get(name) or super().std(layer, name)  # type: ignore[misc]
+
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)  # type: ignore[misc]
-        c = self.config  # type: ignore[attr-defined]
-        wide, deep = c.initializer_factor * c.hidden_size**-0.5, (2 * c.num_hidden_layers) ** -0.5
-        if isinstance(module, Attention):
-            for part, std in (("q", deep), ("k", deep), ("v", deep), ("o", 1.0)):
-                nn.init.normal_(module.get_submodule(f"{part}_proj").weight, std=wide * std)  # type: ignore[arg-type]
-        elif isinstance(module, MLP):
-            nn.init.normal_(module.up_proj.weight, std=wide * 2**-0.5)
-            nn.init.normal_(module.down_proj.weight, std=wide * deep)
-        elif isinstance(module, PatchTokens) and module.cls is not None:
-            nn.init.normal_(module.cls, std=wide)
+        if isinstance(module, PatchTokens) and module.cls is not None:
+            nn.init.normal_(module.cls, std=self.config.initializer_factor * self.config.hidden_size**-0.5)
 
 
 class CLIPTextModel(Drawn, TextTower):
@@ -113,7 +115,5 @@ class CLIPModel(MatchingModel):
     def scores(self, texts: Tensor, pictures: Tensor) -> Tensor:
         return texts @ pictures.mT * self.logit_scale.exp()
 
-    def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
-        if isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=self.config.initializer_factor * module.in_features**-0.5)
+    def std(self, layer: nn.Module, name: str) -> float:  # of projections and classifiers
+        return self.config.initializer_factor * layer.in_features**-0.5  # type: ignore[operator]

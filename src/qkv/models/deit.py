@@ -37,6 +37,7 @@ class TwoClassifiers(TaskHead):
 class DeiTModel(ViTModel):
     config_class = DeiTConfig
     base_model_prefix = "deit"
+    draws_vectors = False
     tokens = 2
     keys = KeyMap(
         {**PATCHES, "embeddings.distillation_token": "embed.cls.1", **ENCODER, "pooler.dense": "pooler.dense"},

@@ -92,6 +92,7 @@ class DPTTaskModel(VisionTaskModel):
 class DPTModel(ViTModel):
     config_class = DPTConfig
     base_model_prefix = "dpt"
+    draws_vectors = False
     embed_class = Positions
     keys = KeyMap({**PATCHES, **ENCODER, "pooler.dense": "pooler.dense"}, prefix="dpt.")
     heads = {

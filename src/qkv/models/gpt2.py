@@ -90,3 +90,7 @@ class GPT2Model(CausalModel):
             for i in range(c.num_hidden_layers)
         )
         self.norm = nn.LayerNorm(c.hidden_size, c.layer_norm_eps)
+
+    def std(self, layer: nn.Module, name: str) -> float:
+        last = name in ("o_proj", "down_proj")  # of a sublayer: what all of them add up to stays the same (section 2.3)
+        return super().std(layer, name) * ((2 * self.config.num_hidden_layers) ** -0.5 if last else 1.0)

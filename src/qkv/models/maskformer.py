@@ -16,6 +16,7 @@ from ..layers.observe import note, observing, wanted
 from ..layers.queries import Perceptron
 from ..outputs import MaskFormerModelOutput, ModelOutput
 from .backbone import BackboneModel, backbone_head, backbone_of, check_no_name
+from .base import NAMES
 from .detr import DECODER, Decoder, DetrConfig
 from .frozen_backbone import said
 from .pixels import PixelDecoder, positions_of
@@ -118,6 +119,8 @@ class MaskModel(VisionModel):
                         nn.init.zeros_(layer.bias)
         else:
             super()._init_weights(module)
+            if isinstance(module, nn.Conv2d) and NAMES.get(module) == "project":
+                nn.init.xavier_uniform_(module.weight, gain=gain)
 
 
 class MaskFormerModel(MaskModel):

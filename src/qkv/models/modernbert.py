@@ -35,6 +35,7 @@ class ModernBertConfig(Config):
     hidden_act: str = "gelu"
     max_position_embeddings: int = 8192
     layer_norm_eps: float = 1e-5
+    initializer_cutoff_factor: float = 2.0  # of initializer_range: weights are drawn within
     norm_bias: bool = False
     attention_bias: bool = False
     mlp_bias: bool = False
@@ -192,6 +193,17 @@ class ModernBertModel(TextModel):
             self._rope("full_attention", c.global_rope_theta),
             self._rope("sliding_attention", local),
         )
+
+    def std(self, layer: nn.Module, name: str) -> float:
+        c = self.config
+        if name == "out" and getattr(layer, "out_features", 0) != c.vocab_size:
+            return c.hidden_size**-0.5
+        last = name in ("o_proj", "down_proj", "dense", "out")
+        return super().std(layer, name) * ((2 * c.num_hidden_layers) ** -0.5 if last else 1.0)
+
+    def draw(self, layer: Any, name: str) -> None:
+        std, cut = self.std(layer, name), self.config.initializer_cutoff_factor
+        nn.init.trunc_normal_(layer.weight, std=std, a=-cut * std, b=cut * std)
 
     @staticmethod
     def _windows(c: ModernBertConfig) -> list[int | None]:

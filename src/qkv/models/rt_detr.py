@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..heads.denoising import noise_of
+from ..heads.detection import PriorLinear, XavierEmbedding
 from ..heads.refining import RefiningDetector
 from ..heads.set_loss import checked_targets
 from ..keymap import KeyMap, attention_keys
@@ -167,7 +168,7 @@ class Proposals(Named):
         super().__init__()
         dim = c.hidden_size
         self.states, self.norm = nn.Linear(dim, dim), nn.LayerNorm(dim, c.layer_norm_eps)
-        self.labels, self.boxes = nn.Linear(dim, c.num_labels), Perceptron(dim, dim, 4, 3)
+        self.labels, self.boxes = PriorLinear(c), Perceptron(dim, dim, 4, 3)
 
     def forward(self, x: Tensor, scene: Scene) -> tuple[Tensor, Tensor, Tensor]:
         """x (B,S,D) -> states (B,S,D), scores (B,S,L) and boxes before the sigmoid (B,S,4), far off at edges"""
@@ -183,9 +184,9 @@ class Tables(Named):
     def __init__(self, c: RTDetrConfig):
         super().__init__()
         self.noise = (
-            nn.Embedding(c.num_labels + 1, c.hidden_size, padding_idx=c.num_labels) if c.num_denoising else None
+            XavierEmbedding(c.num_labels + 1, c.hidden_size, padding_idx=c.num_labels) if c.num_denoising else None
         )
-        self.query = nn.Embedding(c.num_queries, c.hidden_size) if c.learn_initial_query else None
+        self.query = XavierEmbedding(c.num_queries, c.hidden_size) if c.learn_initial_query else None
 
 
 class RTDetrTaskModel(VisionTaskModel):

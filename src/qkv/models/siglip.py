@@ -97,6 +97,8 @@ class Drawn:
                         nn.init.normal_(part.bias, std=1e-6)
         elif isinstance(module, AttentionPool):
             nn.init.xavier_uniform_(module.probe)
+            for name in ("q_proj", "k_proj", "v_proj"):  # as one matrix of three times the rows
+                nn.init.xavier_uniform_(module.attn.get_submodule(name).weight, gain=2**-0.5)  # type: ignore[arg-type]
 
 
 class SiglipTextModel(Drawn, TextTower):

@@ -156,6 +156,7 @@ class Stage(Named):
 class SwinModel(VisionModel):
     config_class = SwinConfig
     base_model_prefix = "swin"
+    draws_vectors = False
     optional = ("embed.mask",)
     extra = ("bool_masked_pos",)
     keys = KeyMap(

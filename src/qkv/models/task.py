@@ -123,6 +123,9 @@ class TaskModel(PreTrainedModel):
     def base_model(self) -> BaseModel:
         return self.backbone
 
+    def draw(self, layer: Any, name: str) -> None:
+        self.backbone.draw(layer, name)
+
     @property
     def is_plain_decoder(self) -> bool:
         """Whether a backend may run body and head as one: see `CausalModel`."""

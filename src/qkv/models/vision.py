@@ -55,6 +55,7 @@ class VisionModel(BaseModel):
 
     main_input_name: ClassVar[str] = "pixel_values"
     extra: ClassVar[tuple[str, ...]] = ()
+    draws_vectors: ClassVar[bool] = True  # or its positions and tokens begin as zeros
     encode: Callable[..., Any]
     """Pixels (B,C,H,W) -> states (B,T,D), after the last norm; with them, in a tuple, maps that heads read."""
 
@@ -115,7 +116,7 @@ class VisionModel(BaseModel):
 
     def _init_weights(self, module: torch.nn.Module) -> None:
         super()._init_weights(module)
-        for name in ("position", "cls"):  # learned vectors that belong to no layer
+        for name in ("position", "cls") if self.draws_vectors else ():  # learned, and of no layer
             given = getattr(module, name, None) if isinstance(module, torch.nn.Module) else None
             for parameter in given if isinstance(given, torch.nn.ParameterList) else [given]:
                 if isinstance(parameter, torch.nn.Parameter):

@@ -61,6 +61,7 @@ class YolosEmbeddings(PictureEmbeddings):
 class YolosModel(VisionModel):
     config_class = YolosConfig
     base_model_prefix = "vit"
+    draws_vectors = False
     optional = ("pooler.",)
     extra = ("pixel_mask",)  # which its image processor gives, and it does not read
     keys = KeyMap(

@@ -35,14 +35,15 @@ CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod")
 
 
 def train(folder, steps=STEPS):
-    """Dropout, shuffling, accumulation, evaluation, the best model, rotation: a checkpoint each step."""
+    """Dropout, shuffling, accumulation, evaluation, the best model, a checkpoint each step, rotation before the end."""
     model = AutoModelForSequenceClassification.from_pretrained(
         GOLDENS / "bert" / "ForSequenceClassification", hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1
     )
     args = TrainingArguments(
         str(folder), max_steps=steps, per_device_train_batch_size=2, gradient_accumulation_steps=2, logging_steps=1,
-        save_steps=1, eval_steps=1, eval_strategy="steps", load_best_model_at_end=True, save_total_limit=2,
-        learning_rate=1e-3, lr_scheduler_type="cosine", warmup_steps=2, disable_tqdm=True, use_cpu=True,
+        save_steps=1, eval_steps=1, eval_strategy="steps", load_best_model_at_end=True,
+        save_total_limit=min(2, steps - 1), learning_rate=1e-3, lr_scheduler_type="cosine", warmup_steps=2,
+        disable_tqdm=True, use_cpu=True,
     )  # fmt: skip
     trainer = Trainer(model, args, train_dataset=rows(15), eval_dataset=rows(4, seed=1))
     trainer.train(resume_from_checkpoint="auto")
@@ -176,4 +177,4 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     home = Path(sys.argv[1])
     train(home / "warm")  # imports what is imported late
-    each(home, 3) if sys.argv[2] == "each" else randomly(home, int(sys.argv[2]))
+    each(home, 2) if sys.argv[2] == "each" else randomly(home, int(sys.argv[2]))

@@ -36,7 +36,7 @@ def python(*arguments, **kwargs):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="each life is a fork")
 @pytest.mark.parametrize(
-    ("kills", "least"), [("50", 50), pytest.param("1000", 1000, marks=pytest.mark.slow), ("each", 200)]
+    ("kills", "least"), [("50", 50), pytest.param("1000", 1000, marks=pytest.mark.slow), ("each", 100)]
 )
 def test_killed(home, kills, least):
     """SIGKILL at random moments, two of three inside of saving; or before each change to a file. No checkpoint is ever

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import traceback
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,11 +19,13 @@ from torch.utils._pytree import tree_map
 
 import processes
 from processes import RUNS
-from qkv import AutoModelForSequenceClassification
+from qkv import AutoModel, AutoModelForSequenceClassification
 from qkv.training import state_files
 from qkv.training.arguments import TrainingArguments
 from qkv.training.checkpoint import get_last_checkpoint
+from qkv.training.distributed.apart import Apart
 from qkv.training.trainer import Trainer
+from tiny import GOLDENS
 
 ARGUMENTS = processes.arguments
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked, to save what importing takes")
@@ -190,6 +193,16 @@ def test_each_process_writes_its_part(two, tmp_path):
         values, _ = kept(run, name)
         close(values, whole)
         assert values == whole or count == 1
+
+
+def test_parts_of_one_published_tensor_are_of_one_process():
+    model = AutoModel.from_pretrained(GOLDENS.parent / "vision" / "siglip-pictures" / "Model")
+    ours, keys, count = torch.nn.Module.state_dict(model), model.keys, 3
+    keepers = Apart.keepers(SimpleNamespace(count=count), ours)
+    found = {}
+    for rank in range(count):
+        found |= keys.to_published({name: tensor for name, tensor in ours.items() if keepers[name] == rank})
+    assert found.keys() == keys.to_published(ours).keys() and set(keepers.values()) == set(range(count))
 
 
 def test_hosts_without_a_common_disk_cannot_write_apart(tmp_path):

@@ -71,5 +71,6 @@ class Apart(Sharded):
 
 
 def _block(name: Any) -> Any:
+    """The block of a tensor's name, or what holds its module; a number is itself."""
     found = re.match(r".*?\.\d+(?=\.)", name) if isinstance(name, str) else None
-    return found[0] if found else name
+    return found[0] if found else name.rsplit(".", 2)[0] if isinstance(name, str) else name

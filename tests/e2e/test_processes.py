@@ -196,7 +196,7 @@ def test_each_process_writes_its_part(two, tmp_path):
 
 
 def test_parts_of_one_published_tensor_are_of_one_process():
-    model = AutoModel.from_pretrained(GOLDENS.parent / "vision" / "siglip-pictures" / "Model")
+    model = AutoModel.from_pretrained(GOLDENS.parent / "vision" / "siglip" / "Model")
     ours, keys, count = torch.nn.Module.state_dict(model), model.keys, 3
     keepers = Apart.keepers(SimpleNamespace(count=count), ours)
     found = {}

@@ -108,6 +108,8 @@ goldens: peers
 	.venvs/peer4/bin/python tools/golden.py
 	.venvs/peer5/bin/python tools/golden_dropout.py
 	.venvs/peer5/bin/python tools/golden_fresh.py
+	.venvs/peer5/bin/python tools/golden_defaults.py $$($(PY) -c "from qkv.models import FAMILIES; print(*FAMILIES)")
+	.venvs/peer4/bin/python tools/golden_defaults.py $$($(PY) -c "from qkv.models import FAMILIES; print(*FAMILIES)")
 
 # 4.55.4 is the last that has group beams, contrastive search, DoLa and constraints.
 generation-goldens: peers real .venvs/peer455/.done

@@ -6,7 +6,7 @@ from .roberta import RobertaConfig, RobertaModel
 class CamembertConfig(RobertaConfig):
     model_type = "camembert"
 
-    vocab_size: int = 32005
+    vocab_size: int = 30522
 
 
 class CamembertModel(RobertaModel):

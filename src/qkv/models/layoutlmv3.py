@@ -27,6 +27,7 @@ FEW = 10  # labels below which words are scored by one layer
 class LayoutLMv3Config(RobertaConfig):
     model_type = "layoutlmv3"
 
+    layer_norm_eps: float = 1e-5
     max_position_embeddings: int = 512
     type_vocab_size: int = 2
     max_2d_position_embeddings: int = 1024

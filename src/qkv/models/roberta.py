@@ -13,9 +13,6 @@ class RobertaConfig(BertConfig):
     model_type = "roberta"
 
     vocab_size: int = 50265
-    max_position_embeddings: int = 514
-    type_vocab_size: int = 1
-    layer_norm_eps: float = 1e-5
     pad_token_id: int | None = 1
     bos_token_id: int | list | None = 0
     eos_token_id: int | list | None = 2

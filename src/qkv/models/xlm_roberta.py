@@ -6,7 +6,7 @@ from .roberta import RobertaConfig, RobertaModel
 class XLMRobertaConfig(RobertaConfig):
     model_type = "xlm-roberta"
 
-    vocab_size: int = 250002
+    vocab_size: int = 30522
 
 
 class XLMRobertaModel(RobertaModel):

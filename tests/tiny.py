@@ -21,6 +21,15 @@ def make(folder: Path, family: str = "bert", head: str = "ForSequenceClassificat
     return folder
 
 
+def class_of(folder: Path) -> type:
+    """The class of a golden folder, whose name says which head it has."""
+    from qkv import auto
+
+    config = auto.AutoConfig.from_pretrained(folder)
+    body = auto.body_class(config.model_type)
+    return body if folder.name == "Model" else getattr(auto.family(config.model_type), body.class_name(folder.name))
+
+
 def configure(folder: Path, **fields: object) -> Path:
     """Change fields of its config.json."""
     config = json.loads((folder / "config.json").read_text()) | fields

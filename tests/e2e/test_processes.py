@@ -23,7 +23,7 @@ from qkv import AutoModel, AutoModelForSequenceClassification
 from qkv.training import state_files
 from qkv.training.arguments import TrainingArguments
 from qkv.training.checkpoint import get_last_checkpoint
-from qkv.training.distributed.apart import Apart
+from qkv.training.distributed.shards import ShardedCheckpoints
 from qkv.training.trainer import Trainer
 from tiny import GOLDENS
 
@@ -198,14 +198,14 @@ def test_each_process_writes_its_part(two, tmp_path):
 def test_parts_of_one_published_tensor_are_of_one_process():
     model = AutoModel.from_pretrained(GOLDENS.parent / "vision" / "siglip" / "Model")
     ours, keys, count = torch.nn.Module.state_dict(model), model.keys, 3
-    keepers = Apart.keepers(SimpleNamespace(count=count), ours)
+    keepers = ShardedCheckpoints.keepers(SimpleNamespace(count=count), ours)
     found = {}
     for rank in range(count):
         found |= keys.to_published({name: tensor for name, tensor in ours.items() if keepers[name] == rank})
     assert found.keys() == keys.to_published(ours).keys() and set(keepers.values()) == set(range(count))
 
 
-def test_hosts_without_a_common_disk_cannot_write_apart(tmp_path):
+def test_hosts_without_a_common_disk_cannot_write_shards(tmp_path):
     said = start(2, tmp_path, "apart", apart=True, fails=True)
     assert "its host has another disk" in said and "Leave out state_dict_type" in said, said
 

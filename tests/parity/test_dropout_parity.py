@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from qkv import auto
 from qkv.layers import block
 from qkv.layers.dropout import Dropout
+from tiny import class_of
 
 HERE = Path(__file__).parent
 CASES = json.loads((HERE / "dropout.json").read_text())
@@ -38,10 +38,7 @@ def with_chances(case, folder):
 def test_dropout_is_at_the_same_places(case, tmp_path, monkeypatch):
     monkeypatch.setattr(block.DropPath, "forward", lambda self, x: x * (1 + self.chance))
     with_chances(case, tmp_path)
-    config = auto.AutoConfig.from_pretrained(tmp_path)
-    body, suffix = auto.body_class(config.model_type), case.split("/")[-1]
-    cls = body if suffix == "Model" else getattr(auto.family(config.model_type), body.class_name(suffix))
-    model = cls.from_pretrained(tmp_path).train()
+    model = class_of(HERE / case).from_pretrained(tmp_path).train()
     monkeypatch.setattr(torch.nn.functional, "dropout", steady)
     monkeypatch.setattr(Dropout, "engine", None)  # which loading may have set
     values = load_file(HERE / case / "expected.safetensors")

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from qkv import auto
+from qkv import AutoConfig
 from qkv.models.loading import from_pretrained
+from tiny import class_of
 
 HERE = Path(__file__).parent
 CASES = json.loads((HERE / "fresh.json").read_text())
@@ -23,15 +24,9 @@ OTHERS = {
 }
 
 
-def class_of(case):
-    config = auto.AutoConfig.from_pretrained(HERE / case)
-    body, suffix = auto.body_class(config.model_type), case.split("/")[-1]
-    return config, body if suffix == "Model" else getattr(auto.family(config.model_type), body.class_name(suffix))
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_fresh_weights(case):
-    config, cls = class_of(case)
+    config, cls = AutoConfig.from_pretrained(HERE / case), class_of(HERE / case)
     drawn = defaultdict(list)
     for seed in range(MODELS):
         torch.manual_seed(seed)
@@ -54,8 +49,7 @@ def test_fresh_weights(case):
 @pytest.mark.parametrize("family", ["t5", "modernbert", "gpt2"])
 def test_what_a_checkpoint_lacks_is_drawn_so_too(family):
     case = f"goldens/{family}/ForSequenceClassification"
-    _, cls = class_of(case)
-    model = from_pretrained(cls, HERE / "goldens" / family / "Model")
+    model = from_pretrained(class_of(HERE / case), HERE / "goldens" / family / "Model")
     state = {re.sub(r"(?<=\.)\d+(?=\.)", "#", name): tensor for name, tensor in model.state_dict().items()}
     new = [name for name in state if re.match(r"classif|score|head\.dense.*weight", name) and "bias" not in name]
     assert new

@@ -14,8 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from qkv import auto
 from qkv.models import TEXT as FAMILIES
+from tiny import class_of
 
 GOLDENS = Path(__file__).parent / "goldens"
 CASES = sorted(f"{p.parent.name}/{p.name}" for p in GOLDENS.glob("*/*"))
@@ -33,12 +33,8 @@ COUNTED = {
 
 def load(case):
     """The model of a golden folder, its inputs and its expected outputs."""
-    family, suffix = case.split("/")
-    config = auto.AutoConfig.from_pretrained(GOLDENS / case)
-    body = auto.body_class(config.model_type)
-    cls = body if suffix == "Model" else getattr(auto.family(config.model_type), body.class_name(suffix))
     expected = load_file(GOLDENS / case / "expected.safetensors")
-    return cls.from_pretrained(GOLDENS / case), taken(expected, "input."), expected
+    return class_of(GOLDENS / case).from_pretrained(GOLDENS / case), taken(expected, "input."), expected
 
 
 def taken(expected, start):

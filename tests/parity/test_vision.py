@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from qkv import auto
 from qkv.models import VISION
+from tiny import class_of
 
 GOLDENS = Path(__file__).parent / "vision"
 CASES = sorted(f"{p.parent.name}/{p.name}" for p in GOLDENS.glob("*/*"))
@@ -34,13 +35,9 @@ NOT_IN_4 = (*FAULTS_OF_4, "deformable_detr/", "detr-auxiliary/")  # learned posi
 
 def load(case, goldens=GOLDENS):
     """The model of a golden folder, its inputs, its targets and its expected outputs."""
-    suffix = case.split("/")[1]
-    config = auto.AutoConfig.from_pretrained(goldens / case)
-    body = auto.body_class(config.model_type)
-    cls = body if suffix == "Model" else getattr(auto.family(config.model_type), body.class_name(suffix))
     expected = load_file(goldens / case / "expected.safetensors")
     inputs, targets = (taken(expected, start) for start in ("input.", "target."))
-    return cls.from_pretrained(goldens / case), inputs, nested(targets), expected
+    return class_of(goldens / case).from_pretrained(goldens / case), inputs, nested(targets), expected
 
 
 def taken(expected, start):

@@ -169,7 +169,10 @@ class T5Model(Seq2SeqModel):
     def std(self, layer: nn.Module, name: str) -> float:
         """As Mesh TensorFlow draws, so that activations have the same size without scaled scores."""
         c = self.config
-        wide, words = c.hidden_size, name == "token" or getattr(layer, "out_features", 0) == c.vocab_size
+        wide, words = (
+            c.hidden_size,
+            name == "token" or name == "out" and getattr(layer, "out_features", 0) == c.vocab_size,
+        )
         by_name = {"q_proj": wide * c.head_dim, "o_proj": c.num_attention_heads * c.head_dim}
         sizes = by_name | {"down_proj": c.intermediate_size}
         return c.initializer_factor * (1.0 if words else sizes.get(name, wide) ** -0.5)

@@ -24,7 +24,7 @@ logger = logging.getLogger("qkv")
 
 NAME, ASIDE = re.compile(r"checkpoint-(\d+)"), re.compile(r"\.(checkpoint-\d+)\.[0-9a-f]{8}")
 PUSH = ".push-"  # a folder that is being sent to the Hub
-APART = ".apart"  # what processes have written of a checkpoint, each for itself
+SHARDS = ".shards"  # what processes have written of a checkpoint, each for itself
 MANIFEST, STATE, ARGUMENTS = "manifest.json", "trainer_state.json", "training_args.json"
 # What the reference library writes and nothing here reads but `reference.py`; it has no manifest.
 REFERENCE = ("training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth")
@@ -149,7 +149,7 @@ def rotate(folder: Path, limit: int | None, keep: str | None, own: Sequence[int]
 def mend(folder: Path) -> None:
     """Remove what a killed process left half written or half removed; a whole checkpoint gets its name back."""
     left = [path for path in folder.glob(".checkpoint-*") if ASIDE.fullmatch(path.name)] if folder.is_dir() else []
-    for path in (*folder.glob(f"{PUSH}*"), *folder.glob(APART)):
+    for path in (*folder.glob(f"{PUSH}*"), *folder.glob(SHARDS)):
         _remove(path)
     remove_unfinished(folder)
     for path in sorted(left, key=lambda path: _modified(path / MANIFEST), reverse=True):

@@ -119,10 +119,10 @@ class Saving(Describing):
             logger.warning("dry_run=True: no model is written.")
             return
         weights, folder = self.processes.whole(self.model), no_file(Path(output_dir or self.args.folder))
-        apart = self.processes.write_apart(folder, weights)
+        shards = self.processes.write_shards(folder, weights)
         if self.processes.main:
             folder.mkdir(parents=True, exist_ok=True)
-            self._write_model(folder, weights, apart)
+            self._write_model(folder, weights, shards)
             self._write_card(folder)
 
     def save_state(self) -> None:
@@ -130,12 +130,12 @@ class Saving(Describing):
         if self.processes.main:
             write_json(self.args.folder, checkpoints.STATE, self.state.to_dict())
 
-    def _write_model(self, folder: Path, weights: Any, apart: Path | None = None) -> None:
-        """weights: by published names, the model's own if None. apart: where they are written already."""
+    def _write_model(self, folder: Path, weights: Any, shards: Path | None = None) -> None:
+        """weights: by published names, the model's own if None. shards: where they are written already."""
         with in_use(self.average):
-            write_weights(self.model, folder, weights if apart is None else {})
-        if apart is not None:
-            checkpoints.move(apart, folder)
+            write_weights(self.model, folder, weights if shards is None else {})
+        if shards is not None:
+            checkpoints.move(shards, folder)
         if hasattr(self.processing_class, "save_pretrained"):
             self.processing_class.save_pretrained(folder)
         write_file(folder, checkpoints.ARGUMENTS, self.args.to_json_string() + "\n")
@@ -148,13 +148,13 @@ class Saving(Describing):
         weights, moments = self.processes.whole(self.model), None
         if not self.args.save_only_model:
             moments = {**self.processes.whole_optimizer(self.optimizer), "class": type(self.optimizer).__name__}
-        apart = self.processes.write_apart(self.args.folder, weights, moments)
+        shards = self.processes.write_shards(self.args.folder, weights, moments)
 
         def write(folder: Path) -> None:
-            self._write_model(folder, weights, apart)
+            self._write_model(folder, weights, shards)
             write_json(folder, checkpoints.STATE, self.state.to_dict())
             if moments is not None:
-                if apart is None:
+                if shards is None:
                     state_files.write_part(folder, "optimizer", moments)
                 kept = {name: value for name, value in self.lr_scheduler.state_dict().items() if not callable(value)}
                 state_files.write_part(folder, "scheduler", {**kept, "class": type(self.lr_scheduler).__name__})

@@ -146,13 +146,13 @@ def join(args: Any, model: Any = None) -> Processes:
         raise ValueError("fsdp= and tp_size= both part the model; choose one of them.")
     if not args.fsdp and size == 1:
         return Group(bucket_mb)
-    from .apart import Apart
     from .parted import Sharded, TensorParallel
+    from .shards import ShardedCheckpoints
 
     if size > 1:
         return TensorParallel(bucket_mb, size)
     reshard = args.fsdp_config.get("reshard_after_forward", "shard_grad_op" not in args.fsdp)
-    kind = Apart if args.fsdp_config.get("state_dict_type") == "SHARDED_STATE_DICT" else Sharded
+    kind = ShardedCheckpoints if args.fsdp_config.get("state_dict_type") == "SHARDED_STATE_DICT" else Sharded
     return kind(bucket_mb, bool(reshard), "offload" in args.fsdp, args.bf16)
 
 

@@ -81,7 +81,7 @@ class Processes:
         """The state to save of an optimiser; of what another process writes a tensor without data."""
         return optimizer.state_dict()
 
-    def write_apart(self, folder: Path, weights: Any, moments: Any = None) -> Path | None:
+    def write_shards(self, folder: Path, weights: Any, moments: Any = None) -> Path | None:
         """Where all processes wrote what `whole` and `whole_optimizer` left each of them; None if the first writes all.
 
         Raises: OSError, in all of them, if one could not, or the first does not find the files of another.

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from ...checkpoint import write_tensors
 from ...files import write_json
-from ..checkpoint import APART
+from ..checkpoint import SHARDS
 from ..state_files import write_part
 from .parted import Sharded
 
 
-class Apart(Sharded):
+class ShardedCheckpoints(Sharded):
     """`Sharded`, for `fsdp_config={"state_dict_type": "SHARDED_STATE_DICT"}`."""
 
     def keepers(self, tensors: dict[Any, Tensor]) -> dict[Any, int]:
@@ -35,10 +35,10 @@ class Apart(Sharded):
         twice = {name if keys is None else keys.published_name(name) for name in shared}
         return state and {name: tensor for name, tensor in state.items() if name not in twice}
 
-    def write_apart(self, folder: Path, weights: Any, moments: Any = None) -> Path | None:
+    def write_shards(self, folder: Path, weights: Any, moments: Any = None) -> Path | None:
         if weights is None:
             return None
-        place, end, error = folder / APART, f"{self.rank + 1:05}-of-{self.count:05}.safetensors", None
+        place, end, error = folder / SHARDS, f"{self.rank + 1:05}-of-{self.count:05}.safetensors", None
         self.first(lambda: shutil.rmtree(place, ignore_errors=True))
         try:
             place.mkdir(parents=True, exist_ok=True)
